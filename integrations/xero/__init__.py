@@ -1,0 +1,1 @@
+"""Xero: its client, its dialect as pure functions, and its nouns in our words."""
