@@ -1,0 +1,76 @@
+"""Deliveries: what an authenticated sender sent, byte for byte. What can't be understood is kept and shown, never lost."""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Mapped, Session, mapped_column
+
+from worker.database import Base, BigId, UtcTime
+
+
+class Delivery(Base):
+    """One webhook request."""
+
+    __tablename__ = "deliveries"
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    source: Mapped[str] = mapped_column(sa.Text)  # kommo, xero, kommo-uninstall
+    received_at: Mapped[datetime] = mapped_column(UtcTime, index=True)
+    content_type: Mapped[str] = mapped_column(sa.Text)
+    body: Mapped[bytes] = mapped_column(sa.LargeBinary)
+    connection: Mapped[str | None] = mapped_column(sa.Text)
+    problem: Mapped[str | None] = mapped_column(sa.Text)  # why it was not understood, or is nobody's
+
+    __table_args__ = (
+        sa.Index(
+            "ix_deliveries_problem", "received_at",
+            sqlite_where=sa.text("problem IS NOT NULL"), postgresql_where=sa.text("problem IS NOT NULL"),
+        ),
+    )  # fmt: skip
+
+
+class Mention(Base):
+    """A delivery speaks of a subject ("lead:account:lead", "invoice:tenant:invoice"): how a deal's story finds its webhooks."""
+
+    __tablename__ = "mentions"
+
+    subject: Mapped[str] = mapped_column(sa.Text, primary_key=True)
+    delivery_id: Mapped[int] = mapped_column(
+        sa.ForeignKey(Delivery.id, ondelete="CASCADE"), primary_key=True, index=True
+    )
+
+
+def keep(
+    session: Session,
+    *,
+    source: str,
+    body: bytes,
+    content_type: str,
+    now: datetime,
+    problem: str | None = None,
+    connection: str | None = None,
+    subjects: Iterable[str] = (),
+) -> int:
+    """Keep one delivery and answer its id."""
+    delivery = Delivery(
+        source=source, received_at=now, content_type=content_type, body=body, problem=problem, connection=connection
+    )
+    session.add(delivery)
+    session.flush()
+    session.add_all(Mention(subject=subject, delivery_id=delivery.id) for subject in sorted(set(subjects)))
+    return delivery.id
+
+
+def about(session: Session, subjects: Sequence[str]) -> list[Delivery]:
+    """All deliveries that speak of one of these subjects, oldest first."""
+    ids = sa.select(Mention.delivery_id).where(Mention.subject.in_(subjects))
+    return list(session.scalars(sa.select(Delivery).where(Delivery.id.in_(ids)).order_by(Delivery.id)))
+
+
+def not_understood(session: Session, *, most: int = 50) -> list[Delivery]:
+    """The newest deliveries that made nobody do anything because they could not be understood or placed."""
+    statement = (
+        sa.select(Delivery).where(Delivery.problem.is_not(None)).order_by(Delivery.received_at.desc()).limit(most)
+    )
+    return list(session.scalars(statement))

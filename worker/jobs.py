@@ -1,0 +1,205 @@
+"""Jobs: what is to be done, and how it is written down.
+
+A repeated event is no second job: at most one `queued` row stands for a connection, a kind and a subject. An event that comes while its job runs
+makes it run once more; one that meets a job in backoff pulls it to now and gives it its attempts back. At most one job about one lead and
+one about one invoice runs at a time; the indexes below guarantee it, not the code.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.orm import Mapped, Session, mapped_column
+
+from worker.database import Base, BigId, UtcTime
+
+
+class Kind(StrEnum):
+    """What a job does: also the name of its Celery task and of its queue."""
+
+    CREATE_INVOICE = "create_invoice"
+    ATTACH_INVOICE = "attach_invoice"
+    SYNC_STATUS = "sync_status"
+    CREATE_DEAL = "create_deal"
+
+
+class State(StrEnum):
+    """Where a job stands."""
+
+    QUEUED = "queued"  # due now or later
+    RUNNING = "running"  # a worker holds its lease
+    DONE = "done"
+    FAILED = "failed"  # a person must act
+    CANCELLED = "cancelled"  # a person took it back
+
+
+@dataclass(frozen=True, slots=True)
+class LeadRef:
+    """A lead, whatever connection speaks of it."""
+
+    account_id: int
+    lead_id: int
+
+    def __str__(self) -> str:
+        return f"{self.account_id}:{self.lead_id}"
+
+    @classmethod
+    def parse(cls, text: str) -> "LeadRef":
+        """From what `str` makes of one."""
+        account, lead = text.split(":")
+        return cls(int(account), int(lead))
+
+
+@dataclass(frozen=True, slots=True)
+class InvoiceRef:
+    """An invoice, whatever connection speaks of it."""
+
+    tenant_id: str
+    invoice_id: str
+
+    def __str__(self) -> str:
+        return f"{self.tenant_id}:{self.invoice_id}"
+
+    @classmethod
+    def parse(cls, text: str) -> "InvoiceRef":
+        """From what `str` makes of one."""
+        tenant, invoice = text.split(":")
+        return cls(tenant, invoice)
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A job that somebody asks for. Its subject is the lead where it makes an invoice, else the invoice."""
+
+    connection: str
+    kind: Kind
+    lead: LeadRef | None = None
+    invoice: InvoiceRef | None = None
+    delivery_id: int | None = None
+
+    @property
+    def subject(self) -> str:
+        """What the job is about, for the index that keeps repeated events one job."""
+        if self.kind is Kind.CREATE_INVOICE:
+            return f"lead:{self.lead}"
+        return f"invoice:{self.invoice}"
+
+
+QUEUED = sa.text("state = 'queued'")
+
+
+class Job(Base):
+    """One thing to do, with what it is about, when it is due and who holds it."""
+
+    __tablename__ = "jobs"
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    connection: Mapped[str] = mapped_column(sa.Text)
+    kind: Mapped[str] = mapped_column(sa.Text)
+    subject: Mapped[str] = mapped_column(sa.Text)
+    lead: Mapped[str | None] = mapped_column(sa.Text)  # "account:lead"
+    invoice: Mapped[str | None] = mapped_column(sa.Text)  # "tenant:invoice", as soon as it is known
+    state: Mapped[str] = mapped_column(sa.Text)
+    due_at: Mapped[datetime] = mapped_column(UtcTime)
+    not_before: Mapped[datetime | None] = mapped_column(
+        UtcTime
+    )  # a vendor's Retry-After: no event pulls the job before it
+    rung_at: Mapped[datetime | None] = mapped_column(UtcTime)
+    attempts: Mapped[int] = mapped_column(default=0)  # failures since the last event; waiting for a turn is none
+    deaths: Mapped[int] = mapped_column(default=0)  # workers that died on this job alone
+    died_at: Mapped[datetime | None] = mapped_column(UtcTime)  # when the last of them lost its lease
+    alone: Mapped[bool] = mapped_column(default=False)  # died in a batch: runs by itself until it has ended
+    holder: Mapped[str | None] = mapped_column(sa.Text)  # the fence: only this claim may settle
+    batch: Mapped[int] = mapped_column(default=0)  # how many were claimed together
+    leased_until: Mapped[datetime | None] = mapped_column(UtcTime)
+    sentence: Mapped[str | None] = mapped_column(sa.Text)  # the last word on it, for people
+    delivery_id: Mapped[int | None] = mapped_column(BigId)  # the last delivery that asked for it
+    recorded_at: Mapped[datetime] = mapped_column(UtcTime)
+    started_at: Mapped[datetime | None] = mapped_column(UtcTime)
+    ended_at: Mapped[datetime | None] = mapped_column(UtcTime)
+
+    __table_args__ = (
+        # a repeated event is no second job
+        sa.Index("uq_jobs_queued", "connection", "kind", "subject", unique=True, sqlite_where=QUEUED, postgresql_where=QUEUED),
+        # one job about one lead, and one about one invoice, at a time
+        sa.Index(
+            "uq_jobs_running_lead", "lead", unique=True,
+            sqlite_where=sa.text("state = 'running' AND lead IS NOT NULL"),
+            postgresql_where=sa.text("state = 'running' AND lead IS NOT NULL"),
+        ),
+        sa.Index(
+            "uq_jobs_running_invoice", "invoice", unique=True,
+            sqlite_where=sa.text("state = 'running' AND invoice IS NOT NULL"),
+            postgresql_where=sa.text("state = 'running' AND invoice IS NOT NULL"),
+        ),
+        # the sweep's and the claim's way to what is due, however many jobs are done
+        sa.Index("ix_jobs_due", "due_at", sqlite_where=QUEUED, postgresql_where=QUEUED),
+        sa.Index("ix_jobs_siblings", "connection", "kind", "due_at", sqlite_where=QUEUED, postgresql_where=QUEUED),
+        sa.Index(
+            "ix_jobs_leased", "leased_until",
+            sqlite_where=sa.text("state = 'running'"), postgresql_where=sa.text("state = 'running'"),
+        ),
+        sa.Index(
+            "ix_jobs_failed", "connection", "kind", "subject",
+            sqlite_where=sa.text("state = 'failed'"), postgresql_where=sa.text("state = 'failed'"),
+        ),
+        sa.Index("ix_jobs_lead", "lead"),
+        sa.Index("ix_jobs_invoice", "invoice"),
+    )  # fmt: skip
+
+
+def record(session: Session, wanted: Iterable[Wanted], *, now: datetime) -> list[int]:
+    """Write down what is wanted and answer the queued jobs' ids, one for each different wish.
+
+    A job that is queued already is pulled to `now` (never past a vendor's Retry-After) and gets its attempts back.
+    """
+    ordered = sorted(set(wanted), key=lambda wish: (wish.connection, wish.kind, wish.subject))  # one order: no deadlock
+    return list(dict.fromkeys(_record_one(session, wish, now) for wish in ordered))
+
+
+def _record_one(session: Session, wish: Wanted, now: datetime) -> int:
+    insert = sqlite.insert if session.get_bind().dialect.name == "sqlite" else postgresql.insert
+    statement = insert(Job).values(
+        connection=wish.connection, kind=wish.kind, subject=wish.subject, state=State.QUEUED, due_at=now, recorded_at=now,
+        lead=_text(wish.lead), invoice=_text(wish.invoice), delivery_id=wish.delivery_id,
+        attempts=0, deaths=0, alone=False, batch=0,
+    )  # fmt: skip
+    new = statement.excluded
+    earliest = sa.case((Job.not_before > new.due_at, Job.not_before), else_=new.due_at)
+    upsert = statement.on_conflict_do_update(
+        index_elements=[Job.connection, Job.kind, Job.subject],
+        index_where=QUEUED,
+        set_={
+            "due_at": sa.case((Job.due_at > earliest, earliest), else_=Job.due_at),
+            "rung_at": None,
+            "attempts": 0,
+            "lead": sa.func.coalesce(Job.lead, new.lead),
+            "invoice": sa.func.coalesce(Job.invoice, new.invoice),
+            "delivery_id": sa.func.coalesce(new.delivery_id, Job.delivery_id),
+        },
+    )
+    return session.execute(upsert.returning(Job.id)).scalar_one()
+
+
+def _text(ref: LeadRef | InvoiceRef | None) -> str | None:
+    return None if ref is None else str(ref)
+
+
+def kinds_of(session: Session, ids: Sequence[int]) -> list[tuple[int, Kind]]:
+    """Each job's id with its kind, as a ring needs them."""
+    rows = session.execute(sa.select(Job.id, Job.kind).where(Job.id.in_(ids)))
+    return [(row.id, Kind(row.kind)) for row in rows]
+
+
+def busy(other: Any) -> sa.ColumnElement[bool]:
+    """Whether a running job is about the same lead or invoice as the row `other`."""
+    running = sa.orm.aliased(Job)
+    same_lead = sa.exists().where(running.state == State.RUNNING, running.lead == other.lead, running.id != other.id)
+    same_invoice = sa.exists().where(
+        running.state == State.RUNNING, running.invoice == other.invoice, running.id != other.id
+    )
+    return sa.or_(same_lead, same_invoice)

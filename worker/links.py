@@ -1,0 +1,147 @@
+"""Links: which lead is which invoice.
+
+A link is made before the call that makes the other side, so that whoever comes after a crash knows what was tried. It also remembers what has
+been done on the deal (fields, note, file), and what a deal without an invoice waits for.
+"""
+
+from collections.abc import Iterable, Sequence
+from datetime import date, datetime
+from enum import StrEnum
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Mapped, Session, mapped_column
+
+from worker.database import Base, BigId, UtcTime
+from worker.jobs import InvoiceRef, LeadRef
+
+
+class Origin(StrEnum):
+    """Which side was first."""
+
+    DEAL = "deal"
+    INVOICE = "invoice"
+
+
+class Link(Base):
+    """One lead and one invoice, either of which may not be there yet."""
+
+    __tablename__ = "links"
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    connection: Mapped[str] = mapped_column(sa.Text, index=True)
+    origin: Mapped[str] = mapped_column(sa.Text)
+    account_id: Mapped[int] = mapped_column(sa.BigInteger)
+    lead_id: Mapped[int | None] = mapped_column(sa.BigInteger)
+    part: Mapped[int] = mapped_column(default=1)  # a deal has one invoice today; deposits and instalments will count up
+    tenant_id: Mapped[str] = mapped_column(sa.Text)
+    invoice_id: Mapped[str | None] = mapped_column(sa.Text)
+    number: Mapped[str | None] = mapped_column(sa.Text)
+    entered_on: Mapped[date | None] = mapped_column(sa.Date)  # the day the deal entered the stage: the invoice's date
+    made_at: Mapped[datetime] = mapped_column(UtcTime)
+    linked_at: Mapped[datetime | None] = mapped_column(UtcTime)
+
+    # what a deal without an invoice waits for
+    waiting: Mapped[bool] = mapped_column(default=False)
+    waits_contact: Mapped[int | None] = mapped_column(sa.BigInteger)
+    waits_company: Mapped[int | None] = mapped_column(sa.BigInteger)
+    question: Mapped[str | None] = mapped_column(
+        sa.Text
+    )  # the sentence that stands on the deal, so that it is written once
+
+    # what stands on the deal
+    synced: Mapped[dict[str, Any] | None] = mapped_column(sa.JSON(none_as_null=True))
+    label: Mapped[str | None] = mapped_column(sa.Text)
+    due_on: Mapped[date | None] = mapped_column(sa.Date)  # with the label: what the overdue timer looks for
+    remarks: Mapped[list[str]] = mapped_column(sa.JSON, default=list)
+    note_sent_at: Mapped[datetime | None] = mapped_column(
+        UtcTime
+    )  # set before the call: a note is looked for before a second try
+    noted_at: Mapped[datetime | None] = mapped_column(UtcTime)
+
+    # the PDF: `wanted` is the print of the invoice as it is, `stored` of what is in the drive, `shown` of what the deal shows
+    pdf_wanted: Mapped[str | None] = mapped_column(sa.Text)
+    pdf_stored: Mapped[str | None] = mapped_column(sa.Text)
+    pdf_shown: Mapped[str | None] = mapped_column(sa.Text)
+    file_uuid: Mapped[str | None] = mapped_column(sa.Text)
+    file_version: Mapped[str | None] = mapped_column(sa.Text)
+    file_name: Mapped[str | None] = mapped_column(sa.Text)
+    file_size: Mapped[int | None] = mapped_column()
+
+    __table_args__ = (
+        sa.UniqueConstraint("account_id", "lead_id", "part"),
+        sa.UniqueConstraint("tenant_id", "invoice_id"),
+        sa.Index(
+            "ix_links_waiting", "account_id",
+            sqlite_where=sa.text("waiting"), postgresql_where=sa.text("waiting"),
+        ),
+        sa.Index("ix_links_label_due_on", "label", "due_on"),
+    )  # fmt: skip
+
+    @property
+    def lead(self) -> LeadRef | None:
+        """The deal, once there is one."""
+        return None if self.lead_id is None else LeadRef(self.account_id, self.lead_id)
+
+    @property
+    def invoice(self) -> InvoiceRef | None:
+        """The invoice, once there is one."""
+        return None if self.invoice_id is None else InvoiceRef(self.tenant_id, self.invoice_id)
+
+
+def for_leads(session: Session, account_id: int, lead_ids: Iterable[int]) -> dict[int, Link]:
+    """The links of these leads, by lead id."""
+    statement = sa.select(Link).where(Link.account_id == account_id, Link.lead_id.in_(set(lead_ids)))
+    return {link.lead_id: link for link in session.scalars(statement) if link.lead_id is not None}
+
+
+def find_invoices(session: Session, tenant_id: str, invoice_ids: Iterable[str]) -> dict[str, Link]:
+    """The links of these invoices, by invoice id."""
+    statement = sa.select(Link).where(Link.tenant_id == tenant_id, Link.invoice_id.in_(set(invoice_ids)))
+    return {link.invoice_id: link for link in session.scalars(statement) if link.invoice_id is not None}
+
+
+def waiting(
+    session: Session,
+    account_id: int,
+    *,
+    leads: Sequence[int] = (),
+    contacts: Sequence[int] = (),
+    companies: Sequence[int] = (),
+) -> list[Link]:
+    """The deals that wait, and that an event of one of these may have mended."""
+    mended = [
+        column.in_(ids)
+        for column, ids in ((Link.lead_id, leads), (Link.waits_contact, contacts), (Link.waits_company, companies))
+        if ids
+    ]
+    if not mended:
+        return []
+    statement = sa.select(Link).where(Link.account_id == account_id, Link.waiting.is_(True), sa.or_(*mended))
+    return list(session.scalars(statement.order_by(Link.id)))
+
+
+def past_due(session: Session, connection: str, *, today: date, labels: Sequence[str], most: int) -> list[Link]:
+    """Links whose invoice is owed and past its due date but does not say so yet: no webhook tells of a date that passes."""
+    statement = (
+        sa.select(Link)
+        .where(Link.connection == connection, Link.label.in_(labels), Link.due_on < today, Link.invoice_id.is_not(None))
+        .order_by(Link.id)
+        .limit(most)
+    )
+    return list(session.scalars(statement))
+
+
+def settle_invoice(session: Session, link_id: int, *, invoice_id: str, number: str, now: datetime) -> bool:
+    """Tell the link its invoice; False if it has one already (then nothing is changed)."""
+    statement = (
+        sa.update(Link)
+        .where(Link.id == link_id, Link.invoice_id.is_(None))
+        .values(
+            invoice_id=invoice_id, number=number, linked_at=now, waiting=False, waits_contact=None, waits_company=None
+        )
+        .execution_options(synchronize_session=False)
+    )
+    result = session.execute(statement)
+    assert isinstance(result, sa.CursorResult)
+    return result.rowcount == 1
