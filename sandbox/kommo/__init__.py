@@ -1,0 +1,1 @@
+"""Kommo, simulated (kommo.md, "Simulator checklist")."""
