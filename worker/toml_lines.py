@@ -19,7 +19,7 @@ class Lines:
         table: Place = ()
         for number, line in _outside_of_long_strings(text):
             if header := _HEADER.match(line):
-                table = self._enter(_steps(header[2]), repeated=header[1] == "[[")
+                table = self._enter(_steps(header[2]), number if header[1] == "[[" else None)
                 self._lines.setdefault(table, number)
             elif key := _KEY.match(line):
                 self._keep((*table, *_steps(key[1])), len(table), number)
@@ -28,14 +28,14 @@ class Lines:
         """The line of the key there, or of the table around it where the key is absent."""
         return next(self._lines[place[:end]] for end in range(len(place), -1, -1) if place[:end] in self._lines)
 
-    def _enter(self, steps: list[str], *, repeated: bool) -> Place:
-        """The place of a table's header: a step that names a list of tables stands for its last one."""
+    def _enter(self, steps: list[str], repeat: int | None) -> Place:
+        """The place of a table's header: a step that names a list of tables stands for its last one. `repeat`: the line of `[[`."""
         place: Place = ()
         for step in steps[:-1]:
             place = self._latest((*place, step))
         place = (*place, steps[-1])
-        if repeated:
-            self._lines.setdefault(place, 0)
+        if repeat:
+            self._lines.setdefault(place, repeat)
             self._repeats[place] += 1
         return self._latest(place)
 
