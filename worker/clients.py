@@ -42,8 +42,16 @@ class Merged:
     into: str
 
 
-def bill_to(lead: Lead, *, companies: Mapping[int, Client], contacts: Mapping[int, Client]) -> Client | None:
-    """Whom the invoice is for: the deal's company, with what it lacks taken from the main contact; else that contact.
+@dataclass(frozen=True, slots=True)
+class Payer:
+    """Whom an invoice is for. `person` is the deal's main contact beside a company: what the company lacks is taken from there."""
+
+    client: Client
+    person: Client | None = None
+
+
+def bill_to(lead: Lead, *, companies: Mapping[int, Client], contacts: Mapping[int, Client]) -> Payer | None:
+    """Whom the invoice is for: the deal's company, else its main contact; None where neither is there.
 
     A company or contact without a name is passed over while the other has one.
     """
@@ -51,12 +59,16 @@ def bill_to(lead: Lead, *, companies: Mapping[int, Client], contacts: Mapping[in
     person_id = lead.main_contact_id if lead.main_contact_id is not None else next(iter(lead.contact_ids), None)
     person = _living(contacts.get(person_id)) if person_id is not None else None
     if company is None or (person is not None and not plain(company.name) and plain(person.name)):
-        return person or company
-    return company if person is None else _completed(company, person)
+        return None if person is None else Payer(person)
+    return Payer(company, person)
 
 
-def contact_draft(client: Client, *, account_id: int) -> ContactDraft:
-    """The Xero contact to be made for this client: cleaned and within Xero's limits; an impossible e-mail is left out."""
+def contact_draft(client: Client, *, account_id: int, person: Client | None = None) -> ContactDraft:
+    """The Xero contact to be made for this client: cleaned and within Xero's limits; an impossible e-mail is left out.
+
+    What the client lacks is taken from the person, if there is one.
+    """
+    client = client if person is None else _completed(client, person)
     address = client.address
     return ContactDraft(
         number=contact_number(account_id, client.entity, client.id),
@@ -75,26 +87,33 @@ def contact_draft(client: Client, *, account_id: int) -> ContactDraft:
 
 
 def choose(
-    client: Client, candidates: Sequence[Contact], *, account_id: int, taken: AbstractSet[str]
+    client: Client,
+    candidates: Sequence[Contact],
+    *,
+    account_id: int,
+    taken: AbstractSet[str],
+    person: Client | None = None,
 ) -> Contact | Merged | New:
     """The Xero contact that this client is, or a new one. Archived ones are never chosen.
 
     First our own mark; then e-mail and name together; then the name alone, if the e-mails agree or one is empty and it is no
     other Kommo client's: `taken` holds the ids that our table gives to others, and a contact's own mark may say so too.
+    The person's e-mail stands in for a company that has none: it may confirm a contact, but not rule one out.
     Where the name is taken, the new one gets the client's Kommo id behind it, and the remark says so.
     """
     mark = contact_number(account_id, client.entity, client.id)
     for contact in candidates:
-        if _bears(contact, mark) and (contact.is_active or contact.merged_to):
-            return _follow(contact, candidates)
+        found = _follow(contact, candidates) if _bears(contact, mark) else None
+        if isinstance(found, Merged) or (found is not None and found.is_active):
+            return found
     named = [contact for contact in candidates if contact.is_active and same_name(contact.name, client.name)]
     for contact in named:
-        if _same_email(contact.email, client.email):
+        if _same_email(contact.email, client.email or (person.email if person else "")):
             return contact
     for contact in named:
         if _emails_allow(contact.email, client.email) and not _is_others(contact, mark, taken):
             return contact
-    return _new(client, candidates, account_id=account_id)
+    return _new(contact_draft(client, account_id=account_id, person=person), client.id, candidates)
 
 
 def choose_client(
@@ -193,14 +212,15 @@ def _emails_allow(one: str, other: str) -> bool:
     return not one.strip() or not other.strip() or _same_email(one, other)
 
 
-def _new(client: Client, candidates: Sequence[Contact], *, account_id: int) -> New:
-    draft = contact_draft(client, account_id=account_id)
+def _new(draft: ContactDraft, client_id: int, candidates: Sequence[Contact]) -> New:
     number = _free_mark(draft.number, candidates)
     names = {_folded(contact.name) for contact in candidates if contact.is_active}
     if _folded(draft.name) not in names:
         return New(replace(draft, number=number))
-    name = _free_name(draft.name, client.id, names)
-    remark = f"Xero already has another client called {quoted(draft.name)}, so this one was added as {quoted(name)}."
+    name = _free_name(draft.name, client_id, names)
+    remark = (
+        f"Xero already has another client called {quoted(draft.name)}, so this one got ({client_id}) behind its name."
+    )
     return New(replace(draft, number=number, name=name), remark)
 
 

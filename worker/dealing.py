@@ -49,7 +49,7 @@ def deal_draft(
     """The deal, with every field in the request that makes it: its XERO_INVOICE_ID is how it is found again."""
     shown = statuses.label(invoice, today)
     fields = statuses.fields(invoice, today=today, page_url=page_url)
-    fields["XERO_SYNC_MESSAGE"] = statuses.message(invoice, shown, today)
+    fields["XERO_SYNC_MESSAGE"] = statuses.message(invoice, shown)
     if rules.currency_field is not None and invoice.currency:
         fields[rules.currency_field] = invoice.currency
     pipeline_id, status_id = stage

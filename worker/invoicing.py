@@ -19,6 +19,7 @@ from integrations.xero.entities import (
     TaxRate,
     Terms,
 )
+from worker.clients import clean_name
 from worker.lines import Booking, Catalogue, Listed, list_lines
 from worker.marks import reference
 from worker.questions import Kind, Mend, Question
@@ -204,7 +205,7 @@ def _client_question(client: Client | None) -> Question | None:
     if client is None:
         sentence = "The deal has no client. Link a company or a contact to it, and the invoice follows."
         return Question(Kind.NO_CLIENT, Mend.LEAD, sentence)
-    if not plain(client.name):
+    if not clean_name(client.name):
         sentence = "The deal's client has no name. Give the client a name, and the invoice follows."
         return Question(Kind.NO_CLIENT_NAME, Mend.CLIENT, sentence)
     return None

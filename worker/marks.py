@@ -42,7 +42,9 @@ def check_reference(template: str) -> None:
     """Refuse a reference template that can't be filled in: ValueError with the mend."""
     for _, name, spec, conversion in _parts(template):
         if name is not None and (name not in PLACEHOLDERS or spec or conversion):
-            raise ValueError(f"{{{name}}} can't be filled in: use {{lead_id}} or {{lead_name}}")
+            raise ValueError(
+                f"{{{name}}} can't be filled in: write {{lead_id}} or {{lead_name}}, with nothing else in the braces"
+            )
 
 
 def reference(template: str, lead: Lead) -> str:

@@ -9,7 +9,7 @@ from enum import StrEnum
 
 from integrations.kommo.entities import FileRef, Value
 from integrations.xero.entities import ZERO, Invoice, InvoiceStatus, Line
-from worker.wording import cents, day, money, number
+from worker.wording import NAME_IN_SENTENCE, cents, cut, day, money, number
 
 Shown = str | bool | None
 Snapshot = Mapping[str, Shown]  # safe for JSON: what was last written, as text
@@ -81,18 +81,18 @@ _SAID = {
     Label.SUBMITTED: "{name} over {total} waits for approval in Xero.",
     Label.AWAITING_PAYMENT: "{name} over {total} awaits payment{by}.",
     Label.PAID: "{name} over {total} is paid in full.",
-    Label.CREDITED: "{name} over {total} is settled by credit; no money was paid.",
+    Label.CREDITED: "{name} over {total} is settled by credit, without a payment of its own.",
     Label.VOIDED: "{name} over {total} was voided in Xero; nothing is due.",
     Label.DELETED: "{name} over {total} was deleted in Xero; nothing is due.",
     Label.PROBLEM: "{name} over {total} needs a look in Xero.",
 }
 
 
-def message(invoice: Invoice, shown: Label, today: date) -> str:
-    """One plain line on where the invoice stands, with what is paid, what is due, and when."""
+def message(invoice: Invoice, shown: Label) -> str:
+    """One plain line on where the invoice stands: what is paid, what is due, and when. It changes with the invoice, not from day to day."""
     name = title(invoice)
     if shown is Label.OVERDUE:
-        return f"{name} is overdue{_for(invoice, today)}: {_owed(invoice)}."
+        return f"{name} is overdue{_since(invoice)}: {_owed(invoice)}."
     if shown is Label.PARTLY_PAID:
         return f"{name}: {_settled(invoice)}, {money(invoice.amount_due, invoice.currency)} is due{_by(invoice)}."
     total = money(invoice.total, invoice.currency)
@@ -103,7 +103,7 @@ def message(invoice: Invoice, shown: Label, today: date) -> str:
 
 def title(invoice: Invoice) -> str:
     """What people call it: "Invoice INV-0042"; a draft may have no number yet."""
-    return f"Invoice {invoice.number}" if invoice.number else "The invoice"
+    return f"Invoice {cut(invoice.number, NAME_IN_SENTENCE)}" if invoice.number else "The invoice"
 
 
 def to_snapshot(values: Mapping[int | str, Value]) -> dict[str, Shown]:
@@ -191,8 +191,5 @@ def _by(invoice: Invoice) -> str:
     return f" by {day(invoice.due_on)}" if invoice.due_on else ""
 
 
-def _for(invoice: Invoice, today: date) -> str:
-    if invoice.due_on is None:
-        return ""
-    days = (today - invoice.due_on).days
-    return f" by {days} day{'' if days == 1 else 's'} (it was due on {day(invoice.due_on)})"
+def _since(invoice: Invoice) -> str:
+    return f" since {day(invoice.due_on)}" if invoice.due_on else ""

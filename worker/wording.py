@@ -23,7 +23,7 @@ def money(amount: Decimal, currency: str) -> str:
 
 def number(value: Decimal) -> str:
     """A number without idle zeros: "2", "0.3333"."""
-    text = f"{value:f}"
+    text = f"{value:f}" if value else "0"
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
