@@ -41,6 +41,8 @@ class Child:
     process: subprocess.Popen[bytes]
     log: Path
     gentle: signal.Signals
+    started_at: int
+    """Where its own output begins in a log that earlier ones of its name wrote to."""
 
     @property
     def pid(self) -> int:
@@ -55,9 +57,15 @@ class Child:
         with suppress(ProcessLookupError):
             os.killpg(self.pid, number)
 
+    def output(self) -> str:
+        """What it has written so far."""
+        with self.log.open("rb") as log:
+            log.seek(self.started_at)
+            return log.read().decode(errors="replace")
+
     def last_lines(self, count: int = 15) -> str:
         """The end of its log, for an error that a person reads."""
-        return "\n".join(self.log.read_text(encoding="utf-8", errors="replace").splitlines()[-count:])
+        return "\n".join(self.output().splitlines()[-count:])
 
     def wait_ready(self, check: Callable[[], object], timeout: float) -> None:
         """Until `check` is true; `NotReady` as soon as the process ends, or when the time does."""
@@ -109,12 +117,13 @@ class Children:
     ) -> Child:
         """A new process under `name`, whose output goes to a log file; `gentle` is what asks it to stop."""
         log = self._logs / f"{name}.log"
+        started_at = log.stat().st_size if log.exists() else 0
         with log.open("ab") as output:
             process = subprocess.Popen(  # type: ignore[call-overload]
                 list(command), env=env, cwd=cwd, stdin=subprocess.DEVNULL, stdout=output, stderr=output,
                 start_new_session=True, **as_user(user),
             )  # fmt: skip
-        child = Child(name, process, log, gentle)
+        child = Child(name, process, log, gentle, started_at)
         self._alive.append(child)
         self._tell(f"+{child.pid} {int(gentle)}")
         return child
