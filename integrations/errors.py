@@ -83,6 +83,7 @@ class Rejected(CallError):
     """What we sent is not acceptable, and will not be if it is sent again. `messages` are the vendor's own, one a fault.
 
     `elements` tells which element of a batch was meant by each message: its index as the vendor names it, None where it names none.
+    `paths` tells what in that element, e.g. "custom_fields_values.0.field_id" (kommo.md 12); empty where the vendor does not say.
     """
 
     def __init__(
@@ -93,11 +94,13 @@ class Rejected(CallError):
         *,
         messages: tuple[str, ...] = (),
         elements: tuple[int | None, ...] = (),
+        paths: tuple[str, ...] = (),
         status: int | None = None,
     ) -> None:
         super().__init__(vendor, call, detail or "; ".join(messages), status=status)
         self.messages = messages
         self.elements = elements
+        self.paths = paths
 
 
 class Missing(CallError):

@@ -1,0 +1,312 @@
+"""Kommo's API by verbs: each asks in the fewest calls that there are, and answers in our words."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
+from itertools import islice
+from typing import Any, TypeVar
+from zoneinfo import ZoneInfo
+
+from integrations.answer import Answer, Effect
+from integrations.errors import Missing
+from integrations.exact_json import Json
+from integrations.kommo import clients, dialect, limits, settings
+from integrations.kommo.entities import (
+    Account,
+    Client,
+    ClientDraft,
+    ClientEntity,
+    Event,
+    Field,
+    FieldDraft,
+    FieldEntity,
+    FileRef,
+    Hook,
+    Lead,
+    LeadChange,
+    LeadDraft,
+    Note,
+    Pipeline,
+    Product,
+    Value,
+)
+from integrations.kommo.leads import parse_event, parse_ids, parse_lead, parse_product, write_change, write_draft
+from integrations.kommo.values import write_fields
+from integrations.turns import Priority
+from integrations.wire import Wire
+
+T = TypeVar("T")
+
+PAGE = 250  # the most that a page holds (kommo.md 3)
+BATCH = 50  # what Kommo recommends for writes; more draws 504 (kommo.md 3)
+# As many ids as make an address of about 3 kB: servers cut off at 8.
+IDS = 100
+EVENT_IDS = 10  # the most that the filter takes (kommo.md 11.3)
+LEAD_PARTS = "contacts,catalog_elements"
+
+Query = Sequence[tuple[str, str | int]]
+
+
+class Kommo:
+    """One account. Errors are those of integrations.errors; what is absent is None, or absent from the answer.
+
+    `base_url` is the account's host, `timezone` the account's: a date field is midnight there (kommo.md 5.6).
+    """
+
+    def __init__(self, wire: Wire, *, base_url: str, timezone: ZoneInfo, priority: Priority = Priority.NEW) -> None:
+        self.timezone = timezone
+        self._wire = wire
+        self._base_url = base_url.rstrip("/")
+        self._priority = priority
+
+    def account(self) -> Account:
+        """The account that the token belongs to."""
+        return self._get("/account", [("with", "drive_url,datetime_settings")]).parse(settings.parse_account)
+
+    def pipelines(self) -> list[Pipeline]:
+        """All pipelines with their stages, archived ones too."""
+        return self._one_page("/leads/pipelines", "pipelines", settings.parse_pipeline)
+
+    def lead(self, lead_id: int) -> Lead | None:
+        """One lead with its contacts and products; None where there is none (204, kommo.md 12)."""
+        return self.leads([lead_id]).get(lead_id)
+
+    def leads(self, ids: Iterable[int]) -> dict[int, Lead]:
+        """The leads with their contacts and products, by id."""
+        found = self._by_ids("/leads", "leads", ids, parse_lead, [("with", LEAD_PARTS)])
+        return {lead.id: lead for lead in found}
+
+    def leads_created_since(self, since: datetime) -> list[Lead]:
+        """Leads made at or after that time, oldest first."""
+        query: Query = [("filter[created_at][from]", int(since.timestamp())), ("order[created_at]", "asc")]
+        return self._pages("/leads", "leads", parse_lead, [*query, ("with", LEAD_PARTS)])
+
+    def leads_in_stage(self, pipeline_id: int, status_id: int) -> list[Lead]:
+        """Leads that are in the stage now."""
+        stage = "filter[statuses][0]"
+        query: Query = [(f"{stage}[pipeline_id]", pipeline_id), (f"{stage}[status_id]", status_id)]
+        return self._pages("/leads", "leads", parse_lead, [*query, ("with", LEAD_PARTS)])
+
+    def create_lead(self, draft: LeadDraft) -> int:
+        """Make a lead with its fields and clients. OutcomeUnknown: look before any second try; Kommo has no idempotency key."""
+        answer = self._write("POST", "/leads", [write_draft(draft, self.timezone)], "create")
+        return answer.parse(lambda said: parse_ids(said, "leads")[0])
+
+    def update_leads(self, changes: Sequence[LeadChange]) -> set[int]:
+        """Write the changes; the ids that Kommo says it wrote, since it may pass over one that is gone (kommo.md 12).
+
+        Rejected names the elements that Kommo refuses; assume that nothing of that batch was written.
+        """
+        written: set[int] = set()
+        for batch in _batches(changes, BATCH):
+            body = [write_change(change, self.timezone) for change in batch]
+            written |= set(self._write("PATCH", "/leads", body, "same").parse(lambda said: parse_ids(said, "leads")))
+        return written
+
+    def contacts(self, ids: Iterable[int]) -> dict[int, Client]:
+        """The contacts, by id."""
+        return self._clients("contacts", ids)
+
+    def companies(self, ids: Iterable[int]) -> dict[int, Client]:
+        """The companies, by id."""
+        return self._clients("companies", ids)
+
+    def find_contacts(self, query: str) -> list[Client]:
+        """Contacts with this text anywhere in them: near misses too, so compare (kommo.md 7.1)."""
+        return self._pages("/contacts", "contacts", clients.client_parser("contacts"), [("query", query)])
+
+    def find_companies(self, query: str) -> list[Client]:
+        """Companies with this text anywhere in them: near misses too, so compare."""
+        return self._pages("/companies", "companies", clients.client_parser("companies"), [("query", query)])
+
+    def create_client(self, entity: ClientEntity, draft: ClientDraft) -> int:
+        """Make a contact or a company. OutcomeUnknown: look before any second try."""
+        answer = self._write("POST", f"/{entity}", [clients.write_client(draft, self.timezone)], "create")
+        return answer.parse(lambda said: parse_ids(said, entity)[0])
+
+    def update_client(self, entity: ClientEntity, client_id: int, fields: Mapping[int | str, Value]) -> None:
+        """Write these fields of a contact or a company."""
+        body = {"custom_fields_values": write_fields(fields, self.timezone)}
+        self._write("PATCH", f"/{entity}/{client_id}", body, "same")
+
+    def products(self, catalog_id: int, ids: Iterable[int]) -> dict[int, Product]:
+        """Elements of a products list, by id; deleted ones may be missing (kommo.md 8.3)."""
+        found = self._by_ids(f"/catalogs/{catalog_id}/elements", "elements", ids, parse_product)
+        return {product.id: product for product in found}
+
+    def fields(self, entity: FieldEntity) -> list[Field]:
+        """All custom fields of leads, contacts or companies."""
+        return self._pages(f"/{entity}/custom_fields", "custom_fields", settings.parse_field)
+
+    def create_fields(self, entity: FieldEntity, drafts: Sequence[FieldDraft]) -> list[Field]:
+        """Make fields (admins only); they are found again by their codes."""
+        made: list[Field] = []
+        for batch in _batches(drafts, BATCH):
+            body = [settings.write_field(draft) for draft in batch]
+            answer = self._write("POST", f"/{entity}/custom_fields", body, "create")
+            made += answer.parse(lambda said: [settings.parse_field(field) for field in _field_list(said)])
+        return made
+
+    def groups(self, entity: FieldEntity) -> dict[str, str]:
+        """The ids of the groups of fields (tabs of the card), by name."""
+        path, name = f"/{entity}/custom_fields/groups", "custom_field_groups"
+        return dict(self._pages(path, name, lambda said: (str(said["name"]), str(said["id"]))))
+
+    def create_group(self, entity: FieldEntity, name: str) -> str:
+        """Make a group of fields; its id."""
+        answer = self._write("POST", f"/{entity}/custom_fields/groups", [{"name": name}], "create")
+        return answer.parse(lambda said: str(dialect.members(said, "custom_field_groups")[0]["id"]))
+
+    def notes(self, lead_id: int) -> list[Note]:
+        """All notes in a lead's feed."""
+        return self._pages(f"/leads/{lead_id}/notes", "notes", settings.parse_note)
+
+    def create_note(self, lead_id: int, text: str) -> int:
+        """Write a note of ours. OutcomeUnknown: look through the notes before any second try."""
+        body = [settings.write_note(lead_id, text)]
+        answer = self._write("POST", f"/leads/{lead_id}/notes", body, "create")
+        return answer.parse(lambda said: parse_ids(said, "notes")[0])
+
+    def upload(self, drive_url: str, *, name: str, content: bytes, mime: str, file_uuid: str | None = None) -> FileRef:
+        """Put a file into the drive, or a new version of one, in parts as large as the drive says (kommo.md 10).
+
+        A part is never sent twice: after a failure begin again, for an upload that nobody links is harmless.
+        """
+        session = settings.write_session(name=name, size=len(content), mime=mime, file_uuid=file_uuid)
+        opened = self._drive(f"{drive_url}/v1.0/sessions", "/v1.0/sessions", json_body=session)
+        size, url = opened.parse(settings.parse_session)
+        for start in range(0, max(len(content), 1), size):
+            part = self._drive(url, "/upload", content=content[start : start + size], mime=mime)
+            # Any 2xx is success; whether there is more to come, the address says (kommo.md 10.3).
+            url = part.parse(lambda said: str((said or {}).get("next_url") or ""))
+            if not url:
+                break
+        return part.parse(lambda said: settings.parse_stored_file(said, name=name, size=len(content)))
+
+    def attach_file(self, lead_id: int, file_uuid: str) -> None:
+        """Put a file of the drive on a lead; doing it twice is harmless."""
+        self._write("PUT", f"/leads/{lead_id}/files", [{"file_uuid": file_uuid}], "same")
+
+    def files(self, lead_id: int) -> set[str]:
+        """The uuids of the files on a lead."""
+        found: dict[str, int] = {}
+        before: Query = []
+        while True:
+            answer = self._get(f"/leads/{lead_id}/files", [("limit", PAGE), *before])
+            page = dict(answer.parse(settings.parse_file_ids))
+            if len(page) < PAGE or page.keys() <= found.keys():
+                return set(found | page)
+            found |= page
+            before = [("before_id", min(page.values()))]
+
+    def webhooks(self) -> list[Hook]:
+        """All registered webhooks (admins only)."""
+        return self._one_page("/webhooks", "webhooks", settings.parse_hook)
+
+    def register_webhook(self, destination: str, events: Iterable[str]) -> None:
+        """Have these events sent there. The address is the key, and the whole set is sent: merging is undocumented."""
+        self._write("POST", "/webhooks", {"destination": destination, "settings": sorted(events)}, "same")
+
+    def delete_webhook(self, destination: str) -> None:
+        """Have nothing sent there; it may be gone already."""
+        try:
+            self._write("DELETE", "/webhooks", {"destination": destination}, "same")
+        except Missing:
+            return
+
+    def events(self, *, types: Sequence[str], since: datetime, lead_ids: Sequence[int] | None = None) -> list[Event]:
+        """Entries of the log about leads, from that time on, oldest first (kommo.md 11.3)."""
+        query: Query = [
+            ("filter[type]", ",".join(types)),
+            ("filter[entity]", "lead"),
+            ("filter[created_at][from]", int(since.timestamp())),
+        ]
+        batches = _batches(lead_ids, EVENT_IDS) if lead_ids is not None else [[]]
+        found: dict[str, Event] = {}
+        for batch in batches:
+            of_leads: Query = [("filter[entity_id]", ",".join(map(str, batch)))] if batch else []
+            found |= {event.id: event for event in self._pages("/events", "events", parse_event, [*query, *of_leads])}
+        return sorted(found.values(), key=lambda event: (event.at, event.id))
+
+    def _clients(self, entity: ClientEntity, ids: Iterable[int]) -> dict[int, Client]:
+        found = self._by_ids(f"/{entity}", entity, ids, clients.client_parser(entity))
+        return {client.id: client for client in found}
+
+    def _by_ids(
+        self, path: str, name: str, ids: Iterable[int], parse: Callable[[Any], T], query: Query = ()
+    ) -> list[T]:
+        """What has these ids; those that are gone are not in the answer."""
+        return [
+            found
+            for batch in _batches(sorted(set(ids)), IDS)
+            for found in self._pages(path, name, parse, [*(("filter[id][]", one) for one in batch), *query])
+        ]
+
+    def _pages(self, path: str, name: str, parse: Callable[[Any], T], query: Query = ()) -> list[T]:
+        """All pages of a list (kommo.md 5.3)."""
+        found: list[T] = []
+        page, more = 1, True
+        while more:
+            answer = self._get(path, [*query, ("page", page), ("limit", PAGE)])
+            some, more = answer.parse(lambda said: (_parse_members(said, name, parse), dialect.has_more(said)))
+            found += some
+            page += 1
+        return found
+
+    def _one_page(self, path: str, name: str, parse: Callable[[Any], T]) -> list[T]:
+        """A list that Kommo gives whole."""
+        return self._get(path).parse(lambda said: _parse_members(said, name, parse))
+
+    def _get(self, path: str, query: Query = ()) -> Answer:
+        return self._send("GET", path, write=False, effect="none", params=query)
+
+    def _write(self, method: str, path: str, body: Json, effect: Effect) -> Answer:
+        return self._send(method, path, write=True, effect=effect, json_body=body)
+
+    def _send(
+        self, method: str, path: str, *, write: bool, effect: Effect, params: Query = (), json_body: Json = None
+    ) -> Answer:
+        return self._wire.send(
+            method,
+            f"{self._base_url}/api/v4{path}",
+            headers={"Accept": "application/json"},
+            params=params,
+            json_body=json_body,
+            write=write,
+            effect=effect,
+            priority=self._priority,
+            meaning=dialect.meaning,
+            limits=limits.heard,
+            shown=f"/api/v4{path}",
+        )
+
+    def _drive(
+        self, url: str, shown: str, *, json_body: Json = None, content: bytes | None = None, mime: str | None = None
+    ) -> Answer:
+        """A call to the drive, whose addresses are taken as they are given: they hold a token, so it is not shown."""
+        return self._wire.send(
+            "POST",
+            url,
+            headers={"Accept": "application/json"} | ({"Content-Type": mime} if mime else {}),
+            json_body=json_body,
+            content=content,
+            write=True,
+            effect="same",
+            priority=self._priority,
+            meaning=dialect.meaning,
+            limits=limits.heard,
+            shown=shown,
+        )
+
+
+def _parse_members(said: Any, name: str, parse: Callable[[Any], T]) -> list[T]:
+    return [parse(member) for member in dialect.members(said, name)]
+
+
+def _field_list(said: Any) -> list[dict[str, Any]]:
+    return dialect.members(said, "custom_fields")
+
+
+def _batches(all_of_them: Iterable[T], size: int) -> Iterable[list[T]]:
+    left = iter(all_of_them)
+    while batch := list(islice(left, size)):
+        yield batch

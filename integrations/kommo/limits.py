@@ -1,0 +1,36 @@
+"""How many calls Kommo takes (kommo.md 3)."""
+
+from integrations.answer import Answer
+from integrations.turns import Heard, Window
+
+# Seven a second. Calls travel at unlike speeds: 7 in 1.2 s draws no refusals, and 6 in 1.0 s still does (measured).
+WINDOWS = (Window("second", 7, 1.2),)
+
+# Kommo need not say for how long, and answers those who go on with a block that only its support lifts: be generous.
+UNSAID = 5.0
+# A block is no matter of seconds. One call in this time tells whether it has been lifted.
+BLOCK = 15 * 60.0
+
+
+def heard(answer: Answer) -> Heard:
+    """For how long to be silent; Kommo says nothing of what is left."""
+    if answer.status == 429:
+        return Heard(stop=retry_after(answer))
+    if is_block(answer):
+        return Heard(stop=BLOCK)
+    return Heard()
+
+
+def retry_after(answer: Answer) -> float:
+    """Seconds; in the body, if anywhere (kommo.md 3: no header is documented)."""
+    said = answer.said()
+    named = said.get("retry_after") if isinstance(said, dict) else answer.headers.get("Retry-After")
+    try:
+        return max(float(str(named)), 1.0)
+    except ValueError:
+        return UNSAID
+
+
+def is_block(answer: Answer) -> bool:
+    """A 403 that is nginx's page and not the API's own word: we are shut out for too many calls (kommo.md 3, 12)."""
+    return answer.status == 403 and not answer.is_json
