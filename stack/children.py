@@ -17,6 +17,9 @@ from stack import watchdog
 
 T = TypeVar("T")
 
+SLOWEST_STOP = 25.0
+"""Seconds until one that was asked to stop is killed: a worker may take 20 to end what it is at (celeryconfig)."""
+
 
 class NotReady(Exception):
     """A process ended, or its time did, before it was ready; the message says which, with the end of its log."""
@@ -128,7 +131,7 @@ class Children:
         self._tell(f"+{child.pid} {int(gentle)}")
         return child
 
-    def stop(self, *children: Child, grace: float = 10.0) -> None:
+    def stop(self, *children: Child, grace: float = SLOWEST_STOP) -> None:
         """Asks all of them at once, waits for each up to `grace` seconds, then kills what is left of their groups."""
         for child in children:
             with suppress(ProcessLookupError):

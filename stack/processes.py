@@ -10,7 +10,7 @@ from pathlib import Path
 import requests
 from honcho.environ import parse_procfile
 
-from stack.children import Child, Children, NotReady
+from stack.children import SLOWEST_STOP, Child, Children, NotReady
 from stack.redis import free_port
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -24,8 +24,8 @@ PORTS = {"web": "PORT", "console": "CONSOLE_PORT", "flower": "FLOWER_PORT"}
 SLOWEST_START = 40.0
 """Seconds until a process must be ready: Celery imports for two on an idle core, and tests start six at once on two."""
 
-RELEASE_TIME = 120.0
-"""Seconds that migrations may take: here they only ever meet an empty or a small database."""
+SLOWEST_COMMAND = 120.0
+"""Seconds that a command may take: migrations here only ever meet a small database, `setup` makes some thirty calls."""
 
 
 @dataclass(slots=True)
@@ -53,31 +53,42 @@ class Processes:
 
     def __init__(self, children: Children, environment: Mapping[str, str], *, root: Path = ROOT) -> None:
         self._children, self._root = children, root
-        self._environment = dict(environment)
+        self.environment = dict(environment)
         self._commands = dict(parse_procfile((root / "Procfile").read_text(encoding="utf-8")).processes)
         self.lines: dict[str, Line] = {}
 
     def __getitem__(self, name: str) -> Line:
         return self.lines[name]
 
-    def run(self, kind: str) -> None:
-        """A line that ends by itself (`release`); `NotReady` with the end of its log if it fails."""
-        child = self._start(kind, kind, self._environment)
+    def run(self, kind: str) -> str:
+        """A line that ends by itself (`release`), and what it said; `NotReady` with the end of that if it fails."""
+        return self._await_end(self._start(kind, kind, self.environment))
+
+    def admin(self, *words: str) -> str:
+        """What `python -m admin` says to a command; `NotReady` with its words if it fails."""
+        command = [sys.executable, "-m", "admin", *words]
+        return self._await_end(self._children.start("admin", command, env=self.environment, cwd=self._root))
+
+    def _await_end(self, child: Child) -> str:
         try:
-            status = child.process.wait(RELEASE_TIME)
+            status = child.process.wait(SLOWEST_COMMAND)
         finally:
             self._children.kill(child)
         if status:
-            raise NotReady(f"{kind} ended with status {status}:\n{child.last_lines()}")
+            raise NotReady(f"{child.name} ended with status {status}:\n{child.last_lines(30)}")
+        return child.output()
 
     def start(self, kind: str, count: int = 1, **more: str) -> list[str]:
-        """So many of a kind, each on a port of its own where the kind listens; `more` goes into their environment."""
-        names = [f"{kind}.{len(self.of(kind)) + number}" for number in range(1, count + 1)]
-        for name in names:
-            env = self._environment | more
-            if kind in PORTS and PORTS[kind] not in more:
+        """So many more of a kind; the first listens where the environment says, the others on ports of their own."""
+        names = []
+        for _ in range(count):
+            number = len(self.of(kind)) + 1
+            env = self.environment | more
+            if number > 1 and kind in PORTS:
                 env[PORTS[kind]] = str(free_port())
+            name = f"{kind}.{number}"
             self.lines[name] = Line(kind, env, self._start(kind, name, env))
+            names.append(name)
         return names
 
     def of(self, kind: str) -> list[str]:
@@ -94,7 +105,7 @@ class Processes:
         """As the kernel would: at once, with all its children."""
         self._children.kill(self[name].child)
 
-    def stop(self, *names: str, grace: float = 15.0) -> None:
+    def stop(self, *names: str, grace: float = SLOWEST_STOP) -> None:
         """As a deployment would: asked, waited for, and killed only if it takes too long."""
         self._children.stop(*(self[name].child for name in names), grace=grace)
 

