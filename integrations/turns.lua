@@ -87,20 +87,22 @@ local function keep()
   return 1
 end
 
--- Own arguments: member (a name that no other call has), stop, then for each window: left (-1: not said), slack (-1: our
--- own log is never shortened; else how many turns may be under way that the vendor has not counted yet).
+-- Own arguments: member (whose call was answered), stop, then for each window: left (-1: not said), slack (-1: our own log is
+-- never shortened; else how many turns given before this one the vendor may not have counted yet).
 local function heard()
-  local stop = now + tonumber(ARGV[at + 1])
+  local member, stop = ARGV[at], now + tonumber(ARGV[at + 1])
   if stop > now and stop > tonumber(redis.call('GET', stop_key) or 0) then
     redis.call('SET', stop_key, whole(stop), 'PX', whole(tonumber(ARGV[at + 1]) / 1000 + 1000))
   end
   for index, w in ipairs(windows()) do
     local left, slack = tonumber(ARGV[at + 2 * index]), tonumber(ARGV[at + 1 + 2 * index])
     if left >= 0 then
-      local used = math.max(w.limit - left, 0)
-      for more = 1, used - w.used do note(w, ARGV[at] .. ':' .. more, now) end
+      local given = redis.call('ZSCORE', w.log, member)
+      local later = given and redis.call('ZCOUNT', w.log, '(' .. given, '+inf') or 0
+      local used = math.max(w.limit - left, 0) + later
+      for more = 1, used - w.used do note(w, member .. ':' .. more, now) end
       local surplus = w.used - used - slack
-      if slack >= 0 and surplus > 0 then redis.call('ZREMRANGEBYRANK', w.log, 0, surplus - 1) end
+      if given and slack >= 0 and surplus > 0 then redis.call('ZREMRANGEBYRANK', w.log, 0, surplus - 1) end
       redis.call('SET', w.since_key, whole(now - w.period))
     end
   end

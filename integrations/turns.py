@@ -93,12 +93,12 @@ class Budget(Protocol):
     def take(self, priority: Priority, *, patience: float | None = None) -> "Held":
         """A turn, waiting for it in place if that is short; RateLimited (our own) otherwise."""
 
-    def heard(self, heard: Heard) -> None:
-        """Correct the budget by what the vendor said."""
-
 
 class Held(Protocol):
     """A turn while the call is under way; leaving it gives back the place."""
+
+    def heard(self, heard: Heard) -> None:
+        """Correct the budget by what the vendor said in answer to the call."""
 
     def __enter__(self) -> Self: ...
 
@@ -168,8 +168,12 @@ class Turns:
                 raise self._refusal(reason, max(wait, PLACE_RETRY) if reason == "places" else wait)
             self._sleep(wait)
 
-    def heard(self, heard: Heard) -> None:
-        """Correct the budget by what the vendor said; a shorter stop never ends a longer one. Redis may be down."""
+    def heard(self, heard: Heard, *, member: str) -> None:
+        """Correct the budget by what the vendor said in answer to this turn's call. Redis may be down by now.
+
+        The vendor's count holds the call itself, but none that got its turn later: those are added. It shortens a window always
+        and lengthens it where the window says so. A shorter stop never ends a longer one.
+        """
         if not heard.left and heard.stop <= 0:
             return
         per_window = [
@@ -178,7 +182,7 @@ class Turns:
             for number in (heard.left.get(window.name, -1), -1 if window.slack is None else window.slack)
         ]
         with suppress(RateLimited):
-            self._run("heard", uuid4().hex, _micros(heard.stop), *per_window)
+            self._run("heard", member, _micros(heard.stop), *per_window)
 
     def left(self) -> dict[str, float]:
         """How many turns each window would give to a new invoice now, the places that are free, and the stop's seconds."""
@@ -246,6 +250,10 @@ class Turn:
         self._turns = turns
         self.member = member
         turns.hold(member)
+
+    def heard(self, heard: Heard) -> None:
+        """Correct the budget by what the vendor said in answer to the call."""
+        self._turns.heard(heard, member=self.member)
 
     def __enter__(self) -> Self:
         return self

@@ -6,7 +6,6 @@ means is said here, by the effect of the call.
 
 import time
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
 from copy import copy
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -20,7 +19,7 @@ from integrations import exact_json
 from integrations.answer import Answer, Effect, Meaning, doubted, lost_or
 from integrations.errors import CallError, LeaseLost, RateLimited, Refusal, Unauthorised, Unreachable
 from integrations.line import Line, Params, Request, never_left
-from integrations.turns import Budget, Heard, Priority
+from integrations.turns import Budget, Heard, Held, Priority
 
 CONNECT_TIMEOUT = 5.0
 # The quiet period after a lost answer is counted on this (DESIGN: outcome unknown).
@@ -144,19 +143,19 @@ class Wire:
     def _once(self, tries: "_Tries", token: str) -> Answer:
         request = tries.request
         asked = time.monotonic()
-        with self._turn(tries):
+        with self._turn(tries) as turn:
             waited = time.monotonic() - asked
             if request.effect == "create":
                 self._line.freshen(request.url)
             if tries.write and not self.fence():
                 raise LeaseLost(request.call)
             answer = self._transmit(request, token, waited)
-            self._turns.heard(tries.limits(answer))
+            turn.heard(tries.limits(answer))
         if error := tries.meaning(answer):
             raise doubted(error, request.effect)
         return answer
 
-    def _turn(self, tries: "_Tries") -> AbstractContextManager[object]:
+    def _turn(self, tries: "_Tries") -> Held:
         try:
             return self._turns.take(tries.priority, patience=tries.patience)
         except RateLimited as error:

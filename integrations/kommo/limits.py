@@ -4,12 +4,17 @@ from integrations.answer import Answer
 from integrations.turns import Heard, Window
 
 # Seven a second. Calls travel at unlike speeds: 7 in 1.2 s draws no refusals, and 6 in 1.0 s still does (measured).
-WINDOWS = (Window("second", 7, 1.2),)
+PERIOD = 1.2
 
 # Kommo need not say for how long, and answers those who go on with a block that only its support lifts: be generous.
 UNSAID = 5.0
 # A block is no matter of seconds. One call in this time tells whether it has been lifted.
 BLOCK = 15 * 60.0
+
+
+def windows(*, second: int = 7) -> tuple[Window, ...]:
+    """The window of one integration, or of one address: Kommo's texts differ, so that one for the installation is right."""
+    return (Window("second", second, PERIOD),)
 
 
 def heard(answer: Answer) -> Heard:

@@ -1,0 +1,54 @@
+"""How many calls Xero takes, by app and organisation (xero.md 2)."""
+
+from integrations.answer import Answer
+from integrations.turns import Heard, Window
+
+# Sixty a minute, in fixed windows that begin when they please: no sliding minute of ours holds more than sixty, so none of
+# theirs does. Calls travel at unlike speeds, hence the second and a half on top.
+MINUTE = 61.5
+DAY = 24 * 3600.0
+# At once. Others wait for a place.
+PLACES = 5
+
+# By the headers' names; each may be missing.
+LEFT = {
+    "minute": "X-MinLimit-Remaining",
+    "day": "X-DayLimit-Remaining",
+    "app": "X-AppMinLimit-Remaining",
+}
+# A refusal for too many at once has no Retry-After (xero.md 2.2): some call ends within this.
+CONCURRENT_RETRY = 2.0
+# Nor need others have one. A quarter of a minute's window is neither a storm nor a standstill.
+UNSAID = 15.0
+
+
+def windows(*, minute: int = 60, day: int = 5000, client_id: str | None = None) -> tuple[Window, ...]:
+    """The windows of one organisation. `day` is 1,000 on the Starter tier (a lower one is also learned from the headers).
+
+    Xero's own counts begin anew at times that nobody knows, so what it says is left may lengthen ours, but for the calls that
+    are under way. With the app's `client_id`, also its minute, which all organisations that the app serves share.
+    """
+    own = (Window("minute", minute, MINUTE, slack=PLACES), Window("day", day, DAY, slack=PLACES))
+    return own if client_id is None else (*own, Window("app", 10_000, MINUTE, shared=f"xero-app:{client_id}"))
+
+
+def heard(answer: Answer) -> Heard:
+    """What Xero says is left, and how long to be silent: every answer of the accounting API may tell."""
+    left = {name: int(said) for name, header in LEFT.items() if (said := answer.headers.get(header, "")).isdecimal()}
+    stop = retry_after(answer) if answer.status == 429 and kind(answer) != "concurrent" else 0.0
+    return Heard(left=left, stop=stop)
+
+
+def retry_after(answer: Answer) -> float:
+    """Seconds, of a 429: tens of thousands where the day is used up."""
+    said = answer.headers.get("Retry-After", "").strip()
+    if said.isdecimal():
+        return max(float(said), 1.0)
+    return CONCURRENT_RETRY if kind(answer) == "concurrent" else UNSAID
+
+
+def kind(answer: Answer) -> str:
+    """Which limit a 429 is about: minute, day, concurrent, app, or nothing where it does not say. The names are undocumented."""
+    said = answer.headers.get("X-Rate-Limit-Problem", "").lower()
+    known = {"app": "app", "conc": "concurrent", "day": "day", "min": "minute"}
+    return next((name for part, name in known.items() if part in said), "")
