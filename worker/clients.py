@@ -42,25 +42,21 @@ class Merged:
     into: str
 
 
-@dataclass(frozen=True, slots=True)
-class Payer:
-    """Whom an invoice is for. `person` is the deal's main contact beside a company: what the company lacks is taken from there."""
-
-    client: Client
-    person: Client | None = None
-
-
-def bill_to(lead: Lead, *, companies: Mapping[int, Client], contacts: Mapping[int, Client]) -> Payer | None:
+def bill_to(lead: Lead, *, companies: Mapping[int, Client], contacts: Mapping[int, Client]) -> Client | None:
     """Whom the invoice is for: the deal's company, else its main contact; None where neither is there.
 
-    A company or contact without a name is passed over while the other has one.
+    A company without a name gives way to a contact that has one.
     """
     company = _living(companies.get(lead.company_id)) if lead.company_id is not None else None
-    person_id = lead.main_contact_id if lead.main_contact_id is not None else next(iter(lead.contact_ids), None)
-    person = _living(contacts.get(person_id)) if person_id is not None else None
+    person = _main_person(lead, contacts)
     if company is None or (person is not None and not plain(company.name) and plain(person.name)):
-        return None if person is None else Payer(person)
-    return Payer(company, person)
+        return person
+    return company
+
+
+def person_beside(lead: Lead, client: Client, *, contacts: Mapping[int, Client]) -> Client | None:
+    """The deal's main contact beside the company that it is billed to: what the company lacks is taken from there."""
+    return _main_person(lead, contacts) if client.entity == "companies" else None
 
 
 def contact_draft(client: Client, *, account_id: int, person: Client | None = None) -> ContactDraft:
@@ -159,6 +155,11 @@ def same_name(one: str, other: str) -> bool:
     """Whether two names are the same but for capitals and spaces; an empty name is like no other."""
     key = clean_name(one).casefold()
     return bool(key) and key == clean_name(other).casefold()
+
+
+def _main_person(lead: Lead, contacts: Mapping[int, Client]) -> Client | None:
+    wanted = lead.main_contact_id if lead.main_contact_id is not None else next(iter(lead.contact_ids), None)
+    return None if wanted is None else _living(contacts.get(wanted))
 
 
 def _living(client: Client | None) -> Client | None:

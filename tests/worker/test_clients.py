@@ -1,23 +1,24 @@
 """Which Xero contact a Kommo client is, and which Kommo client a Xero contact is."""
 
 import re
+from collections.abc import Sequence
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from integrations.kommo.entities import Address, Client
+from integrations.kommo.entities import Address, Client, Lead
 from integrations.xero.entities import Contact
 from tests.worker.builders import ACCOUNT_ID, CONTACT_ID, company, contact, filled, lead, person
 from worker.clients import (
     XERO_CONTACT_ID,
     Merged,
     New,
-    Payer,
     bill_to,
     choose,
     choose_client,
     contact_draft,
+    person_beside,
     usable_email,
 )
 
@@ -39,38 +40,41 @@ def made(*candidates: Contact, client: Client | None = None, taken=NOBODY) -> Ne
 # --- whom the invoice is for
 
 
-def payer(deal=None, companies=(), people=()) -> Payer | None:
-    return bill_to(
-        deal or lead(),
-        companies={client.id: client for client in companies},
-        contacts={client.id: client for client in people},
-    )
+def payer(
+    deal: Lead | None = None, companies: Sequence[Client] = (), people: Sequence[Client] = ()
+) -> tuple[Client | None, Client | None]:
+    """Whom the invoice is for, and the person beside."""
+    deal, contacts = deal or lead(), {client.id: client for client in people}
+    client = bill_to(deal, companies={client.id: client for client in companies}, contacts=contacts)
+    return client, person_beside(deal, client, contacts=contacts) if client else None
 
 
-def test_the_company_pays_and_the_person_fills_its_gaps():
-    assert payer(companies=[company()], people=[person()]) == Payer(company(), person())
+def test_the_company_pays_and_the_person_stands_beside():
+    assert payer(companies=[company()], people=[person()]) == (company(), person())
+    assert payer(companies=[company()]) == (company(), None)
 
 
 def test_without_a_company_the_main_contact_pays():
-    assert payer(lead(company_id=None), people=[person()]) == Payer(person())
+    assert payer(lead(company_id=None), people=[person()]) == (person(), None)
 
 
 def test_without_a_main_contact_the_first_one_counts():
-    assert payer(lead(company_id=None, main_contact_id=None), people=[person()]) == Payer(person())
+    assert payer(lead(company_id=None, main_contact_id=None), people=[person()]) == (person(), None)
 
 
 def test_without_anybody_nobody_pays():
-    assert payer(lead(company_id=None, main_contact_id=None, contact_ids=())) is None
+    assert payer(lead(company_id=None, main_contact_id=None, contact_ids=())) == (None, None)
+    assert payer() == (None, None)
 
 
-def test_a_deleted_company_does_not_pay():
-    assert payer(companies=[company(is_deleted=True)], people=[person()]) == Payer(person())
-    assert payer(companies=[company()], people=[person(is_deleted=True)]) == Payer(company())
+def test_who_was_deleted_does_not_pay():
+    assert payer(companies=[company(is_deleted=True)], people=[person()]) == (person(), None)
+    assert payer(companies=[company()], people=[person(is_deleted=True)]) == (company(), None)
 
 
 def test_a_company_without_a_name_gives_way_to_a_person_with_one():
-    assert payer(companies=[company(name=" ")], people=[person()]) == Payer(person())
-    assert payer(companies=[company(name="")], people=[person(name="")]) == Payer(company(name=""), person(name=""))
+    assert payer(companies=[company(name=" ")], people=[person()]) == (person(), None)
+    assert payer(companies=[company(name="")], people=[person(name="")])[0] == company(name="")
 
 
 # --- the contact to be made
