@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 
 from worker.attempts import Attempt
 from worker.database import Database
-from worker.jobs import InvoiceRef, Job, Kind, LeadRef, State, busy
+from worker.jobs import InvoiceRef, Job, Kind, LeadRef, Ring, State, busy, ring_of
 from worker.verdicts import Done, Failed, Verdict, Wait
 
 
@@ -155,12 +155,12 @@ def settle(
     *,
     now: datetime,
     calls: Sequence[Mapping[str, Any]] = (),
-) -> list[tuple[int, Kind]]:
+) -> list[Ring]:
     """Write the verdicts down and answer which due jobs about the same subjects are to be rung now.
 
     What this holder no longer has is passed over: somebody else does it, or did.
     """
-    rings: list[tuple[int, Kind]] = []
+    rings: list[Ring] = []
     for job in claim.jobs:
         if job.id in verdicts:
             rings += _settle_one(database, claim, job, verdicts[job.id], now=now, calls=calls)
@@ -175,7 +175,7 @@ def _settle_one(
     *,
     now: datetime,
     calls: Sequence[Mapping[str, Any]],
-) -> list[tuple[int, Kind]]:
+) -> list[Ring]:
     for _ in range(3):  # a twin may be recorded between our look and our write: then the next look finds it
         try:
             with database.begin() as session:
@@ -228,6 +228,7 @@ def _waiting(session: Session, job: Claimed, verdict: Wait, now: datetime) -> di
         "rung_at": None,
         "not_before": due if verdict.hard else None,
         "attempts": job.attempts + 1 if verdict.counts else job.attempts,
+        **({"alone": True} if verdict.alone else {}),
     }
     if absorb_twin(session, job.id):
         # An event came while this ran: that gives the attempts back, and pulls it to now unless a vendor's word forbids.
@@ -259,18 +260,18 @@ def _close_failures(session: Session, job: Claimed) -> None:
     )
 
 
-def _next(session: Session, job: Claimed, *, now: datetime) -> list[tuple[int, Kind]]:
+def _next(session: Session, job: Claimed, *, now: datetime) -> list[Ring]:
     """The job that waited for this one's subject: its own ring is spent (DESIGN's rule of the second ring)."""
     about = [column == str(ref) for column, ref in ((Job.lead, job.lead), (Job.invoice, job.invoice)) if ref]
     if not about:
         return []
     row = session.execute(
-        sa.select(Job.id, Job.kind)
+        sa.select(Job.id, Job.kind, Job.lead, Job.invoice)
         .where(Job.state == State.QUEUED, Job.due_at <= now, sa.or_(*about))
         .order_by(Job.due_at, Job.id)
         .limit(1)
     ).first()
-    return [(row.id, Kind(row.kind))] if row else []
+    return [ring_of(row)] if row else []
 
 
 def _sentence(verdict: Verdict) -> str:

@@ -23,6 +23,7 @@ class ContactPair(Base):
     kommo_id: Mapped[int] = mapped_column(sa.BigInteger)
     tenant_id: Mapped[str] = mapped_column(sa.Text)
     xero_id: Mapped[str] = mapped_column(sa.Text)
+    name: Mapped[str] = mapped_column(sa.Text, default="")
     terms_day: Mapped[int | None] = mapped_column()
     terms_kind: Mapped[str | None] = mapped_column(sa.Text)
     known_at: Mapped[datetime] = mapped_column(UtcTime)
@@ -84,6 +85,7 @@ def remember(
     insert = sqlite.insert if session.get_bind().dialect.name == "sqlite" else postgresql.insert
     learnt = {
         "xero_id": contact.id,
+        "name": contact.name,
         "terms_day": contact.terms.day if contact.terms else None,
         "terms_kind": contact.terms.kind if contact.terms else None,
         "known_at": now,

@@ -189,10 +189,25 @@ def _text(ref: LeadRef | InvoiceRef | None) -> str | None:
     return None if ref is None else str(ref)
 
 
-def kinds_of(session: Session, ids: Sequence[int]) -> list[tuple[int, Kind]]:
-    """Each job's id with its kind, as a ring needs them."""
-    rows = session.execute(sa.select(Job.id, Job.kind).where(Job.id.in_(ids)))
-    return [(row.id, Kind(row.kind)) for row in rows]
+@dataclass(frozen=True, slots=True)
+class Ring:
+    """A bell for one job: its id is all that Celery carries; `about` is for whoever reads Flower."""
+
+    job_id: int
+    kind: Kind
+    about: str
+
+
+def rings_for(session: Session, ids: Sequence[int]) -> list[Ring]:
+    """What to ring for these jobs."""
+    rows = session.execute(sa.select(Job.id, Job.kind, Job.lead, Job.invoice).where(Job.id.in_(ids)).order_by(Job.id))
+    return [ring_of(row) for row in rows]
+
+
+def ring_of(row: Any) -> Ring:
+    """What to ring for a row with a job's id, kind, lead and invoice."""
+    about = [f"{name} {ref}" for name, ref in (("lead", row.lead), ("invoice", row.invoice)) if ref]
+    return Ring(row.id, Kind(row.kind), ", ".join(about))
 
 
 def busy(other: Any) -> sa.ColumnElement[bool]:

@@ -45,6 +45,9 @@ class Link(Base):
     waiting: Mapped[bool] = mapped_column(default=False)
     waits_contact: Mapped[int | None] = mapped_column(sa.BigInteger)
     waits_company: Mapped[int | None] = mapped_column(sa.BigInteger)
+    waits_books: Mapped[bool] = mapped_column(
+        default=False
+    )  # mended in Xero, which tells nobody: asked again by a timer
     question: Mapped[str | None] = mapped_column(
         sa.Text
     )  # the sentence that stands on the deal, so that it is written once
@@ -53,6 +56,9 @@ class Link(Base):
     synced: Mapped[dict[str, Any] | None] = mapped_column(sa.JSON(none_as_null=True))
     label: Mapped[str | None] = mapped_column(sa.Text)
     due_on: Mapped[date | None] = mapped_column(sa.Date)  # with the label: what the overdue timer looks for
+    expected_total: Mapped[str | None] = mapped_column(
+        sa.Text
+    )  # what the draft came to, to be compared with Xero's total
     remarks: Mapped[list[str]] = mapped_column(sa.JSON, default=list)
     note_sent_at: Mapped[datetime | None] = mapped_column(
         UtcTime
@@ -137,9 +143,7 @@ def settle_invoice(session: Session, link_id: int, *, invoice_id: str, number: s
     statement = (
         sa.update(Link)
         .where(Link.id == link_id, Link.invoice_id.is_(None))
-        .values(
-            invoice_id=invoice_id, number=number, linked_at=now, waiting=False, waits_contact=None, waits_company=None
-        )
+        .values(invoice_id=invoice_id, number=number, linked_at=now, waiting=False, question=None)
         .execution_options(synchronize_session=False)
     )
     result = session.execute(statement)

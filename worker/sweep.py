@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 from worker.attempts import Attempt
 from worker.claims import absorb_twin
 from worker.database import Database
-from worker.jobs import Job, Kind, State, busy
+from worker.jobs import Job, Ring, State, busy, ring_of
 
 # Deaths on a job alone before a person must look at it: a deploy and two accidents are no reason, a poisonous job is.
 MAX_DEATHS = 5
@@ -20,8 +20,8 @@ RING_AGAIN = timedelta(seconds=10)
 MOST_RINGS = 500
 
 
-def sweep(database: Database, *, now: datetime, ring_again: timedelta = RING_AGAIN) -> list[tuple[int, Kind]]:
-    """Take back what dead workers held, and answer the jobs to ring for, each with its kind."""
+def sweep(database: Database, *, now: datetime, ring_again: timedelta = RING_AGAIN) -> list[Ring]:
+    """Take back what dead workers held, and answer what to ring for."""
     with database.begin() as session:
         for job in _lapsed(session, now):
             _take_back(session, job, now)
@@ -66,7 +66,7 @@ def _take_back(session: Session, job: Job, now: datetime) -> None:
         job.state, job.due_at, job.rung_at = State.QUEUED, now, None
 
 
-def _due(session: Session, now: datetime, ring_again: timedelta) -> list[tuple[int, Kind]]:
+def _due(session: Session, now: datetime, ring_again: timedelta) -> list[Ring]:
     unrung = sa.or_(Job.rung_at.is_(None), Job.rung_at < now - ring_again)
     ids = (
         sa.select(Job.id)
@@ -76,6 +76,8 @@ def _due(session: Session, now: datetime, ring_again: timedelta) -> list[tuple[i
         .with_for_update(skip_locked=True)
     )
     due = list(session.scalars(ids))
-    statement = sa.update(Job).where(Job.id.in_(due)).values(rung_at=now).returning(Job.id, Job.kind)
+    statement = (
+        sa.update(Job).where(Job.id.in_(due)).values(rung_at=now).returning(Job.id, Job.kind, Job.lead, Job.invoice)
+    )
     rows = session.execute(statement.execution_options(synchronize_session=False)) if due else ()
-    return sorted((row.id, Kind(row.kind)) for row in rows)
+    return sorted((ring_of(row) for row in rows), key=lambda ring: ring.job_id)

@@ -27,12 +27,16 @@ class Done:
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """Again in `seconds`. `counts` tells failures from waiting for a turn; `hard` is a vendor's word that no event may shorten."""
+    """Again in `seconds`. `counts` tells failures from waiting for a turn; `hard` is a vendor's word that no event may shorten.
+
+    `alone`: from now on the job runs by itself, because it failed as one of a batch.
+    """
 
     seconds: float
     why: str
     counts: bool = True
     hard: bool = False
+    alone: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,88 @@
+"""The housekeeper: `celery -A worker.app beat -S worker.beat.Housekeeper`. Any number of them may run.
+
+It does its rounds in its own process instead of sending them to the workers, so that the sweep waits behind no job, needs no Redis, and fills no
+page of Flower. Only the canary is sent: it is there to show that rings are heard. Each round does the same whether it is done once or twice.
+"""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import structlog
+from celery.beat import Scheduler
+
+from worker import jobs, overdue, sweep
+from worker.workshop import Workshop
+
+log = structlog.get_logger()
+
+# A due date passes at midnight somewhere: within this, the deal says so.
+OVERDUE_EVERY = 600.0
+# What is mended in Xero (a currency, an account) tells nobody; deals that wait for it ask again this often.
+BOOKS_EVERY = 900.0
+CANARY_EVERY = 30.0
+
+
+class Rounds:
+    """The housekeeping rounds, each with the seconds between two of it."""
+
+    def __init__(self, workshop: Workshop, send_canary: Callable[[], None]) -> None:
+        self._workshop = workshop
+        self._send_canary = send_canary
+        self._next: dict[str, float] = {}
+        self._all: dict[str, tuple[float, Callable[[], None]]] = {
+            "sweep": (workshop.settings.timing.sweep_seconds, self.sweep),
+            "overdue": (OVERDUE_EVERY, self.overdue),
+            "books": (BOOKS_EVERY, self.books),
+            "canary": (CANARY_EVERY, send_canary),
+        }
+
+    def run_due(self, at: float) -> float:
+        """Do what is due at this moment (monotonic seconds), and answer the seconds until the next round."""
+        for name, (every, round_) in self._all.items():
+            if self._next.get(name, 0.0) <= at:
+                self._next[name] = at + every
+                self._do(name, round_)
+        return max(min(self._next.values()) - time.monotonic(), 0.05)
+
+    def sweep(self) -> None:
+        """Take lapsed leases back, and ring for what is due."""
+        self._workshop.ring(sweep.sweep(self._workshop.database, now=self._workshop.now()))
+
+    def overdue(self) -> None:
+        """Record jobs for invoices whose due date has passed."""
+        self._record(overdue.past_due)
+
+    def books(self) -> None:
+        """Record jobs for deals that wait for a mend in Xero."""
+        self._record(overdue.waiting_for_books)
+
+    def _record(self, find: Callable[..., list[jobs.Wanted]]) -> None:
+        workshop = self._workshop
+        with workshop.database.begin() as session:
+            ids = jobs.record(session, find(session, now=workshop.now()), now=workshop.now())
+            rings = jobs.rings_for(session, ids)
+        workshop.ring(rings)
+
+    def _do(self, name: str, round_: Callable[[], None]) -> None:
+        try:
+            round_()
+        except Exception as error:  # noqa: BLE001  (a round that fails is done again; the others must go on)
+            log.warning("round_failed", round=name, error=type(error).__name__, detail=str(error).splitlines()[:1])
+
+
+class Housekeeper(Scheduler):
+    """Celery beat's scheduler, which ticks our rounds. It keeps no file: two in one folder do each other no harm."""
+
+    def __init__(self, app: Any, *args: Any, **kwargs: Any) -> None:
+        from worker.app import settings  # noqa: PLC0415  (imported by Celery's beat, which has the app by then)
+
+        def send_canary() -> None:
+            app.send_task("canary", retry=False, expires=CANARY_EVERY)
+
+        self._rounds = Rounds(Workshop(settings), send_canary)
+        super().__init__(app, *args, **kwargs)
+
+    def tick(self, *_: Any, **__: Any) -> float:
+        """Do what is due, and answer how long to sleep."""
+        return self._rounds.run_due(time.monotonic())

@@ -1,0 +1,62 @@
+"""Billing: which Xero contact an invoice goes to, found or drafted, in as few calls as there can be."""
+
+from dataclasses import dataclass
+
+from integrations.kommo.entities import Client
+from integrations.xero.entities import Contact, ContactDraft, Terms
+from worker import contacts, marks
+from worker.clients import Merged, New, choose, clean_name
+from worker.world import World
+
+
+@dataclass(frozen=True, slots=True)
+class Payer:
+    """Who gets the invoice: a Xero contact's id, or the one to be made with it. The remark belongs on the deal."""
+
+    contact: str | ContactDraft
+    name: str
+    terms: Terms | None = None
+    remark: str = ""
+
+
+def known_payers(world: World, clients: set[tuple[str, int]]) -> dict[tuple[str, int], Payer]:
+    """The payers that our table knows, by (entity, Kommo id): no call."""
+    with world.database.reading() as session:
+        pairs = contacts.known(session, world.route.account_id, world.route.tenant_id, clients)
+        return {key: Payer(pair.xero_id, pair.name, pair.terms) for key, pair in pairs.items()}
+
+
+def find_payer(world: World, client: Client) -> Payer:
+    """The payer for a client that our table does not know: by our own mark in Xero, then by e-mail and name, else a new one."""
+    account_id, tenant_id = world.route.account_id, world.route.tenant_id
+    by_mark = world.xero.contact(marks.contact_number(account_id, client.entity, client.id))
+    candidates = [by_mark] if by_mark else []
+    candidates += world.xero.contacts_named(clean_name(client.name))
+    with world.database.reading() as session:
+        others = contacts.taken(session, account_id, tenant_id, [contact.id for contact in candidates])
+    chosen = choose(client, candidates, account_id=account_id, taken=others)
+    if isinstance(chosen, Merged):
+        into = world.xero.contact(chosen.into)
+        chosen = choose(client, [*candidates, *([into] if into else [])], account_id=account_id, taken=others)
+    match chosen:
+        case Contact():
+            remember(world, client, chosen)
+            return Payer(chosen.id, chosen.name, chosen.terms)
+        case New():
+            return Payer(chosen.contact, chosen.contact.name, remark=chosen.remark)
+        case Merged():  # merged again and again: whoever did that must say which one is meant
+            return Payer(chosen.into, client.name)
+
+
+def remember(world: World, client: Client, contact: Contact) -> None:
+    """Write down which Xero contact the client is."""
+    with world.database.begin() as session:
+        contacts.remember(
+            session,
+            account_id=world.route.account_id,
+            tenant_id=world.route.tenant_id,
+            entity=client.entity,
+            kommo_id=client.id,
+            contact=contact,
+            now=world.now(),
+        )

@@ -1,0 +1,174 @@
+"""Making a deal for an invoice: its client found or made, the deal with all its fields in one request, a note with the lines, the PDF.
+
+Kommo has no idempotency key: every creating call is written down before it is sent, and one whose answer was lost is looked for, after the quiet
+period, by the mark that it carries (XERO_INVOICE_ID, XERO_CONTACT_ID).
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from integrations.errors import CallError, LeaseLost, OutcomeUnknown
+from integrations.kommo.entities import ClientDraft, ClientEntity, LeadDraft
+from integrations.xero.entities import Contact, Invoice
+from worker import contacts, dealing, links, marks, outcomes, sends, showing
+from worker.claims import Claimed
+from worker.clients import choose_client
+from worker.links import Link
+from worker.outcomes import OVERLAP
+from worker.sends import Send
+from worker.verdicts import Done, Verdict, Wait
+from worker.world import World
+
+
+class NotYet(Exception):
+    """A creating call's outcome is not known yet: the job waits."""
+
+    def __init__(self, verdict: Wait) -> None:
+        super().__init__(verdict.why)
+        self.verdict = verdict
+
+
+def make_deal(world: World, job: Claimed, invoice: Invoice, link: Link | None) -> Verdict:
+    """The invoice's deal, made or found; a verdict for the job."""
+    link = link or _new_link(world, invoice)
+    try:
+        if link.lead_id is None:
+            _make_lead(world, job, invoice, link)
+    except NotYet as not_yet:
+        return not_yet.verdict
+    shown = showing.show(world, [(link, invoice)])[link.id]
+    if link.synced is None:
+        return shown
+    text = dealing.note_lines(invoice, kommo_currency=world.facts.kommo.currency)
+    noted = showing.note(world, link, text)
+    return Done(f"deal {link.lead_id} was made") if isinstance(noted, Done) else noted
+
+
+def _new_link(world: World, invoice: Invoice) -> Link:
+    link = Link(
+        connection=world.connection.name, origin=links.Origin.INVOICE, account_id=world.route.account_id,
+        tenant_id=world.route.tenant_id, invoice_id=invoice.id, number=invoice.number, made_at=world.now(),
+        entered_on=invoice.issued_on, remarks=[],
+    )  # fmt: skip
+    with world.database.begin() as session:
+        session.add(link)
+    return link
+
+
+def _make_lead(world: World, job: Claimed, invoice: Invoice, link: Link) -> None:
+    def find(since: datetime) -> int | None:
+        made = world.kommo.leads_created_since(since - OVERLAP)
+        return next((lead.id for lead in made if lead.text("XERO_INVOICE_ID") == invoice.id), None)
+
+    def settle(session: Session, lead_id: int) -> None:
+        mine = sa.update(Link).where(Link.id == link.id, Link.lead_id.is_(None))
+        session.execute(mine.values(lead_id=lead_id, linked_at=world.now()))
+        link.lead_id = lead_id
+
+    creation = Creation("lead", find, settle)
+    if _find(world, job, link, creation) is None:
+        draft = _lead_draft(world, job, invoice, link)
+        _create(world, link, creation, lambda: world.kommo.create_lead(draft))
+
+
+def _lead_draft(world: World, job: Claimed, invoice: Invoice, link: Link) -> LeadDraft:
+    contact_id, company_id = _clients(world, job, invoice, link)
+    stage = world.route.deal_stage
+    assert stage is not None, "a connection that makes deals has a stage for them: setup sees to it"
+    return dealing.deal_draft(
+        invoice, rules=world.rules, stage=stage, contact_id=contact_id, company_id=company_id,
+        page_url=marks.invoice_page(invoice.id), today=world.today,
+    )  # fmt: skip
+
+
+def _clients(world: World, job: Claimed, invoice: Invoice, link: Link) -> tuple[int | None, int | None]:
+    """The Kommo contact and company that the invoice's client is."""
+    with world.database.reading() as session:
+        known = contacts.of_xero_contact(session, world.route.account_id, world.route.tenant_id, invoice.contact_id)
+    by_entity = {pair.entity: pair.kommo_id for pair in known}
+    contact = world.xero.contact(invoice.contact_id) or Contact(invoice.contact_id, invoice.contact_name)
+    drafts = dealing.client_drafts(contact)
+    wanted: list[tuple[ClientEntity, ClientDraft | None]] = [("contacts", drafts.person), ("companies", drafts.company)]
+    for entity, draft in wanted:
+        if draft and entity not in by_entity:
+            by_entity[entity] = _client(world, job, link, contact, (entity, draft))
+    return by_entity.get("contacts"), by_entity.get("companies")
+
+
+def _client(world: World, job: Claimed, link: Link, contact: Contact, wanted: tuple[ClientEntity, ClientDraft]) -> int:
+    entity, draft = wanted
+    search = world.kommo.find_contacts if entity == "contacts" else world.kommo.find_companies
+
+    def choose(queries: Sequence[str]) -> int | None:
+        candidates = {client.id: client for query in queries if query for client in search(query)}
+        account_id = world.route.account_id
+        chosen = choose_client(contact, list(candidates.values()), account_id=account_id, name=draft.name)
+        return chosen.id if chosen else None
+
+    def settle(session: Session, client_id: int) -> None:
+        contacts.remember(
+            session, account_id=world.route.account_id, tenant_id=world.route.tenant_id, entity=entity,
+            kommo_id=client_id, contact=contact, now=world.now(),
+        )  # fmt: skip
+
+    creation = Creation(entity, lambda _: choose([contact.id]), settle)
+    found = _find(world, job, link, creation)
+    if found is None and (found := choose([contact.id, draft.email, draft.name])) is not None:
+        with world.database.begin() as session:
+            settle(session, found)
+    return found or _create(world, link, creation, lambda: world.kommo.create_client(entity, draft))
+
+
+@dataclass(frozen=True, slots=True)
+class Creation:
+    """Something to be made in Kommo: how to find it again by its mark, and what to write down in the very commit that closes its call."""
+
+    what: str
+    find: Callable[[datetime], int | None]
+    settle: Callable[[Session, int], None]
+
+
+def _find(world: World, job: Claimed, link: Link, creation: Creation) -> int | None:
+    """What an earlier call made whose answer was lost; None if nothing was tried, or nothing came of it. NotYet in the quiet period."""
+    with world.database.reading() as session:
+        send = sends.unresolved(session, [link.id]).get(link.id)
+    if send is None or send.what != creation.what:
+        return None
+    rest = (outcomes.end_of(world, send, [job]) + world.quiet - world.now()).total_seconds()
+    if rest > 0:
+        why = "an answer of Kommo was lost: looking what became of it after a quiet period"
+        raise NotYet(Wait(rest, why, counts=False, hard=True))
+    found = creation.find(send.sent_at)
+    _close(world, send, link, creation, found)
+    return found
+
+
+def _create(world: World, link: Link, creation: Creation, call: Callable[[], int]) -> int:
+    with world.database.begin() as session:
+        send = sends.open_send(
+            session, connection=world.connection.name, scope=str(world.route.account_id), what=creation.what, body=b"",
+            link_ids=[link.id], now=world.now(),
+        )  # fmt: skip
+    try:
+        made = call()
+    except OutcomeUnknown as error:
+        with world.database.begin() as session:
+            sends.ended_without_answer(session, send.id, now=world.now())
+        why = f"the answer of Kommo was lost: looking what became of it after a quiet period ({error.call})"
+        raise NotYet(Wait(world.quiet.total_seconds(), why, counts=False, hard=True)) from error
+    except (CallError, LeaseLost):
+        _close(world, send, link, creation, None)  # surely nothing was made
+        raise
+    _close(world, send, link, creation, made)
+    return made
+
+
+def _close(world: World, send: Send, link: Link, creation: Creation, made: int | None) -> None:
+    with world.database.begin() as session:
+        if made is not None:
+            creation.settle(session, made)
+        sends.close(session, send.id, [link.id], now=world.now())

@@ -1,0 +1,111 @@
+"""Drafting: from deals to invoices that can be sent, or to the sentence that says what is missing.
+
+A deal with a question waits: its next event or its client's wakes it, and what is mended in Xero, which tells nobody, is asked again by a timer.
+"""
+
+from collections.abc import Sequence
+from datetime import date
+
+from integrations.kommo.entities import Product
+from integrations.xero.entities import ContactDraft
+from worker import invoicing, showing
+from worker.billing import find_payer
+from worker.cases import Case, open_cases, without_invoice
+from worker.invoicing import Drafted
+from worker.links import Link
+from worker.questions import Mend, Question
+from worker.reading import new_link, read_products
+from worker.verdicts import Done, Wait
+from worker.world import World
+
+
+def draft(world: World, cases: Sequence[Case]) -> list[tuple[Case, Drafted]]:
+    """The invoices to be sent; whoever has a question gets its verdict here."""
+    cases = without_invoice(cases)
+    products = read_products(world, cases)
+    _ask(world, cases, products)
+    _find_payers(world, open_cases(cases))
+    drafted: list[tuple[Case, Drafted]] = []
+    questions: list[tuple[Case, Question]] = []
+    for case in open_cases(cases):
+        made = _draft(world, case, products)
+        if isinstance(made, Question):
+            questions.append((case, made))
+        else:
+            drafted.append((case, made))
+    put(world, questions)
+    return drafted
+
+
+def _ask(world: World, cases: Sequence[Case], products: dict[tuple[int, int], Product]) -> None:
+    questions = [(case, question) for case in cases if (question := _question(world, case, products))]
+    if any(question.mend is Mend.BOOKS for _, question in questions):
+        world.known.fresh()  # it may have been mended since we last read the books
+        questions = [(case, question) for case, _ in questions if (question := _question(world, case, products))]
+    put(world, questions)
+
+
+def _question(world: World, case: Case, products: dict[tuple[int, int], Product]) -> Question | None:
+    assert case.lead is not None
+    return invoicing.ask(
+        case.lead, case.client, products, rules=world.rules, books=world.books,
+        kommo_currency=world.facts.kommo.currency, entered_on=_entered_on(world, case),
+    )  # fmt: skip
+
+
+def _entered_on(world: World, case: Case) -> date:
+    return (case.link.entered_on if case.link else None) or world.books.day(case.job.recorded_at)
+
+
+def _find_payers(world: World, cases: Sequence[Case]) -> None:
+    """One payer a client: the second deal of a client who is new in Xero waits until the first has made it."""
+    being_made: set[tuple[str, int]] = set()
+    for case in cases:
+        assert case.client is not None
+        key = (case.client.entity, case.client.id)
+        if key in being_made:
+            case.verdict = Wait(0, "its client is just being made in Xero, with another deal", counts=False)
+            continue
+        case.payer = case.payer or find_payer(world, case.client)
+        if isinstance(case.payer.contact, ContactDraft):
+            being_made.add(key)
+
+
+def _draft(world: World, case: Case, products: dict[tuple[int, int], Product]) -> Drafted | Question:
+    assert case.lead is not None
+    assert case.payer is not None
+    return invoicing.draft(
+        case.lead, case.client, products, contact=case.payer.contact, rules=world.rules, books=world.books,
+        kommo_currency=world.facts.kommo.currency, entered_on=_entered_on(world, case), terms=case.payer.terms,
+        deal_url=world.deal_url(case.lead_id),
+    )  # fmt: skip
+
+
+def put(world: World, questions: Sequence[tuple[Case, Question]]) -> None:
+    """Put each question on its deal, once, and let the deal wait for its mend. Such a job is done."""
+    new = [
+        (case, question)
+        for case, question in questions
+        if not (case.lead and case.lead.text(showing.MESSAGE) == question.sentence)
+    ]
+    showing.say(world, [(case.lead_id, question.sentence, True) for case, question in new])
+    for case, question in new:
+        if all(found.text != question.sentence for found in world.kommo.notes(case.lead_id)):
+            world.kommo.create_note(case.lead_id, question.sentence)
+    for case, question in questions:
+        _wait(world, case, question)
+        case.verdict = Done(question.sentence)
+
+
+def _wait(world: World, case: Case, question: Question) -> None:
+    assert case.lead is not None
+    people = case.lead.contact_ids
+    with world.database.begin() as session:
+        link: Link = session.merge(case.link or new_link(world, case))
+        link.waiting, link.question = True, question.sentence
+        link.waits_company = case.lead.company_id
+        link.waits_contact = (
+            case.lead.main_contact_id if case.lead.main_contact_id is not None else (people[0] if people else None)
+        )
+        link.waits_books = question.mend is Mend.BOOKS
+        case.link = link

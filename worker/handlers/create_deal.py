@@ -1,0 +1,95 @@
+"""create_deal: an invoice that a person raised in Xero becomes a deal in Kommo, once, with all its data.
+
+Most events that come here need no deal: bills, invoices of our own whose link is being made, payments on old ones. They cost one read for forty.
+"""
+
+from collections.abc import Sequence
+
+from integrations.xero.entities import Invoice
+from worker import dealing, jobs, links
+from worker.claims import Claimed
+from worker.dealmaking import make_deal
+from worker.handlers.sync_status import read
+from worker.jobs import Kind, Wanted
+from worker.links import Link
+from worker.verdicts import Done, Failed, Verdict
+from worker.world import World
+
+
+def handle(claimed: Sequence[Claimed], world: World) -> dict[int, Verdict]:
+    """Make the deals that are wanted; a verdict for each job."""
+    ids = [job.invoice.invoice_id for job in claimed if job.invoice]
+    with world.database.reading() as session:
+        known = links.find_invoices(session, world.route.tenant_id, ids)
+    invoices = read(world, ids)
+    verdicts: dict[int, Verdict] = {}
+    for job in claimed:
+        assert job.invoice is not None
+        invoice = invoices.get(job.invoice.invoice_id)
+        link = known.get(job.invoice.invoice_id)
+        verdicts[job.id] = _one(world, job, invoice, link) if invoice else Done("Xero does not know this invoice")
+    return verdicts
+
+
+def _one(world: World, job: Claimed, invoice: Invoice, link: Link | None) -> Verdict:
+    if link and link.lead_id is not None and link.origin == links.Origin.DEAL:
+        return _sync(world, link)
+    if link and link.lead_id is not None and link.noted_at:
+        return _sync(world, link)
+    if link is None:
+        ours = _ours(world, invoice)
+        if ours is not None:
+            return ours
+        if (refusal := _unwanted(world, invoice)) is not None:
+            return refusal
+    return make_deal(world, job, invoice, link)
+
+
+def _unwanted(world: World, invoice: Invoice) -> Verdict | None:
+    rules = world.connection.deal
+    if rules is None:
+        return Done("this connection makes no deals from invoices")
+    since = rules.since or world.route.since
+    if since is None or not dealing.wants_deal(invoice, since=since, drafts=rules.drafts):
+        return Done("no deal: a bill, a draft, or dated before the day from which invoices make deals")
+    return None
+
+
+def _ours(world: World, invoice: Invoice) -> Verdict | None:
+    """An invoice with a deal's mark that our app made: its link is told, if the answer to our call was lost, and it is synced.
+
+    A copy that a person made of one of ours bears the mark too, but our app did not make it: it is theirs, and gets a deal of its own.
+    """
+    lead_id = world.lead_of(invoice.url)
+    if lead_id is None or not world.xero.made_by_us([invoice.id]):
+        return None
+    with world.database.begin() as session:
+        link = links.for_leads(session, world.route.account_id, [lead_id]).get(lead_id)
+        if link is None:
+            link = _relink(world, invoice, lead_id)
+            session.add(link)
+        elif link.invoice_id is None:
+            links.settle_invoice(session, link.id, invoice_id=invoice.id, number=invoice.number, now=world.now())
+        elif link.invoice_id != invoice.id:
+            return Failed(
+                f"Deal {lead_id} has invoice {link.number}, but {invoice.number} says that it is this deal's too: void one of them."
+            )
+        wish = Wanted(world.connection.name, Kind.CREATE_INVOICE, lead=jobs.LeadRef(world.route.account_id, lead_id))
+        jobs.record(session, [wish], now=world.now())
+    return Done(f"it is the invoice of deal {lead_id}")
+
+
+def _relink(world: World, invoice: Invoice, lead_id: int) -> Link:
+    """After a restore of the database: the mark tells what the ledger has forgotten."""
+    return Link(
+        connection=world.connection.name, origin=links.Origin.DEAL, account_id=world.route.account_id, lead_id=lead_id,
+        tenant_id=world.route.tenant_id, invoice_id=invoice.id, number=invoice.number, made_at=world.now(),
+        linked_at=world.now(), entered_on=invoice.issued_on, remarks=[],
+    )  # fmt: skip
+
+
+def _sync(world: World, link: Link) -> Verdict:
+    with world.database.begin() as session:
+        wish = Wanted(world.connection.name, Kind.SYNC_STATUS, lead=link.lead, invoice=link.invoice)
+        jobs.record(session, [wish], now=world.now())
+    return Done(f"deal {link.lead_id} shows it")

@@ -1,0 +1,65 @@
+"""create_invoice: a deal that entered the trigger stage becomes an invoice in Xero, once.
+
+Recall what is known of it, resolve what was tried, read the deal, judge it, send, show. Each step takes the cases that the earlier ones have
+left without a verdict.
+"""
+
+from collections.abc import Sequence
+
+from worker import links, outcomes, showing
+from worker.cases import Case, open_cases
+from worker.claims import Claimed
+from worker.drafting import draft
+from worker.links import Link
+from worker.reading import read
+from worker.sending import send
+from worker.verdicts import Done, Verdict, Wait
+from worker.world import World
+
+
+def handle(jobs: Sequence[Claimed], world: World) -> dict[int, Verdict]:
+    """Invoice these deals; a verdict for each job."""
+    cases = [Case(job) for job in jobs]
+    _recall(world, cases)
+    _resolve(world, cases)
+    read(world, open_cases(cases))
+    send(world, draft(world, open_cases(cases)))
+    _show(world, cases)
+    return {case.job.id: case.verdict or Wait(0, "its turn comes again", counts=False) for case in cases}
+
+
+def _recall(world: World, cases: Sequence[Case]) -> None:
+    """What the ledger knows. A deal whose invoice is made and shown needs no call: that ends the echoes of our own writes."""
+    with world.database.reading() as session:
+        known = links.for_leads(session, world.route.account_id, [case.lead_id for case in cases])
+    for case in cases:
+        case.link = known.get(case.lead_id)
+        if case.link and case.link.invoice_id and case.link.synced and case.link.noted_at:
+            case.verdict = Done(f"the deal has its invoice: {case.link.number}")
+
+
+def _resolve(world: World, cases: Sequence[Case]) -> None:
+    """What became of earlier tries, and the invoices of deals that have one which is not shown yet."""
+    tried = [(case.job, case.link) for case in open_cases(cases) if case.link and not case.link.invoice_id]
+    told = outcomes.resolve(world, tried)
+    made = [case.link.invoice_id for case in open_cases(cases) if case.link and case.link.invoice_id]
+    read_again = world.xero.invoices(made) if made else {}
+    for case in open_cases(cases):
+        if case.link:
+            case.verdict = told.verdicts.get(case.link.id)
+            case.invoice = told.found.get(case.link.id) or read_again.get(case.link.invoice_id or "")
+
+
+def _show(world: World, cases: Sequence[Case]) -> None:
+    """The new invoices on their deals, and a note on each."""
+    shown = [(case, case.link, case.invoice) for case in open_cases(cases) if case.link and case.invoice]
+    verdicts = showing.show(world, [(link, invoice) for _, link, invoice in shown])
+    for case, link, invoice in shown:
+        case.verdict = _noted(world, link, showing.invoice_note(invoice, link.remarks), verdicts[link.id])
+
+
+def _noted(world: World, link: Link, text: str, shown: Verdict) -> Verdict:
+    if link.synced is None:
+        return shown  # the deal is gone
+    noted = showing.note(world, link, text)
+    return shown if isinstance(noted, Done) else noted

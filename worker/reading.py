@@ -1,0 +1,154 @@
+"""Reading deals from Kommo: as they are now, with whom they are for, in as few calls as there can be. The webhook was only a hint."""
+
+from collections.abc import Sequence
+
+import sqlalchemy as sa
+
+from integrations.kommo.entities import Client, Lead, LeadChange, Product
+from worker import links, showing
+from worker.billing import Payer, known_payers
+from worker.cases import Case, open_cases, without_invoice
+from worker.clients import bill_to
+from worker.links import Link
+from worker.standing import Place, stands
+from worker.verdicts import Done
+from worker.world import World
+
+# What our fields hold on a deal that was copied from one with an invoice, to be cleared.
+COPIED = (
+    "XERO_INVOICE_ID", "XERO_INVOICE_NUMBER", "XERO_INVOICE_STATUS", "XERO_INVOICE_TOTAL", "XERO_AMOUNT_DUE", "XERO_CURRENCY",
+    "XERO_DUE_DATE", "XERO_INVOICE_URL", "XERO_INVOICE_PDF", "XERO_SYNC_MESSAGE",
+)  # fmt: skip
+
+
+def read(world: World, cases: Sequence[Case]) -> None:
+    """Read the deals that need an invoice, and give a verdict to those that get none."""
+    cases = without_invoice(cases)
+    if not cases:
+        return
+    leads = world.kommo.leads([case.lead_id for case in cases])
+    for case in cases:
+        case.lead = leads.get(case.lead_id)
+        if case.lead is None:
+            _stop_waiting(world, case)
+            case.verdict = Done("the deal is gone from Kommo")
+    for case in open_cases(cases):
+        _recognise(world, case)
+    _judge(world, open_cases(cases))
+    _find_clients(world, without_invoice(cases))
+
+
+def _recognise(world: World, case: Case) -> None:
+    """A deal that names an invoice is one of ours that the ledger does not know yet, or a copy of another deal."""
+    assert case.lead is not None
+    invoice_id = case.lead.text("XERO_INVOICE_ID")
+    if not invoice_id or (case.link and case.link.invoice_id):
+        return
+    with world.database.begin() as session:
+        known = links.find_invoices(session, world.route.tenant_id, [invoice_id]).get(invoice_id)
+        if known and known.lead_id is None:
+            known.lead_id = case.lead_id  # made by us a moment ago, and its webhook was faster than our commit
+        ours = known is not None and known.lead_id == case.lead_id
+    if ours:
+        case.link, case.verdict = known, Done("the deal was made from an invoice")
+    elif not known and _names_this_lead(world, invoice_id, case):
+        case.invoice = world.xero.invoice(invoice_id)
+    else:
+        world.kommo.update_leads([LeadChange(id=case.lead_id, fields=dict.fromkeys(COPIED))])
+
+
+def _names_this_lead(world: World, invoice_id: str, case: Case) -> bool:
+    """After a restore of the database: the invoice that the deal names, and that names the deal, is its own."""
+    invoice = world.xero.invoice(invoice_id)
+    if invoice is None or world.lead_of(invoice.url) != case.lead_id:
+        return False
+    with world.database.begin() as session:
+        case.link = case.link or new_link(world, case)
+        case.link = session.merge(case.link)
+        case.link.invoice_id, case.link.number, case.link.linked_at = invoice.id, invoice.number, world.now()
+    return True
+
+
+def new_link(world: World, case: Case) -> Link:
+    """A deal's link, before it has an invoice; the day on which it entered the stage is kept from the first event on."""
+    return Link(
+        connection=world.connection.name, origin=links.Origin.DEAL, account_id=world.route.account_id, lead_id=case.lead_id,
+        tenant_id=world.route.tenant_id, made_at=world.now(), entered_on=world.books.day(case.job.recorded_at), remarks=[],
+    )  # fmt: skip
+
+
+def _judge(world: World, cases: Sequence[Case]) -> None:
+    """Which deals still stand where they get an invoice; the others are told why they get none."""
+    told: list[tuple[int, str, bool]] = []
+    for case in without_invoice(cases):
+        assert case.lead is not None
+        standing = stands(case.lead, world.facts.pipelines, world.route.triggers)
+        if standing.is_in_place:
+            continue
+        if standing.place is not Place.DELETED and case.lead.text(showing.MESSAGE) != standing.sentence:
+            told.append((case.lead_id, standing.sentence, False))
+        case.verdict = Done(standing.sentence)
+    showing.say(world, told)
+    for case in cases:
+        if case.verdict:
+            _stop_waiting(world, case)
+
+
+def _stop_waiting(world: World, case: Case) -> None:
+    if case.link and case.link.waiting:
+        with world.database.begin() as session:
+            statement = sa.update(Link).where(Link.id == case.link.id)
+            session.execute(statement.values(waiting=False, waits_books=False, question=None))
+
+
+def _find_clients(world: World, cases: Sequence[Case]) -> None:
+    """Whom each deal is for: from our table without a call, else from Kommo."""
+    wanted = {key for case in cases if case.lead and (key := _likely(case.lead))}
+    payers = known_payers(world, wanted)
+    for case in cases:
+        key = _likely(case.lead) if case.lead else None
+        if key in payers:
+            case.payer = payers[key]
+            case.client = _as_known(key[0], key[1], case.payer)
+    strangers = [case for case in cases if case.client is None and case.lead]
+    companies = _clients(world, "companies", [case.lead.company_id for case in strangers if case.lead])
+    contacts = _clients(world, "contacts", [key for case in strangers if case.lead for key in _people(case.lead)])
+    for case in strangers:
+        if case.lead:
+            case.client = bill_to(case.lead, companies=companies, contacts=contacts)
+
+
+def _likely(lead: Lead) -> tuple[str, int] | None:
+    if lead.company_id is not None:
+        return "companies", lead.company_id
+    people = _people(lead)
+    return ("contacts", people[0]) if people else None
+
+
+def _people(lead: Lead) -> list[int]:
+    return [lead.main_contact_id] if lead.main_contact_id is not None else list(lead.contact_ids[:1])
+
+
+def _as_known(entity: str, kommo_id: int, payer: Payer) -> Client:
+    return Client(entity="companies" if entity == "companies" else "contacts", id=kommo_id, name=payer.name)
+
+
+def _clients(world: World, entity: str, ids: Sequence[int | None]) -> dict[int, Client]:
+    wanted = sorted({client_id for client_id in ids if client_id is not None})
+    if not wanted:
+        return {}
+    return world.kommo.companies(wanted) if entity == "companies" else world.kommo.contacts(wanted)
+
+
+def read_products(world: World, cases: Sequence[Case]) -> dict[tuple[int, int], Product]:
+    """The catalogue's entries for all products on these deals, one call a catalogue."""
+    wanted: dict[int, set[int]] = {}
+    for case in cases:
+        for product in case.lead.products if case.lead else ():
+            wanted.setdefault(product.catalog_id, set()).add(product.element_id)
+    found: dict[tuple[int, int], Product] = {}
+    for catalog_id, ids in wanted.items():
+        found.update(
+            {(catalog_id, key): product for key, product in world.kommo.products(catalog_id, sorted(ids)).items()}
+        )
+    return found

@@ -1,0 +1,92 @@
+"""One attempt: claim, hand over to the kind's handler under a lease, settle, ring for what comes next."""
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from datetime import timedelta
+from typing import Any
+
+import structlog
+
+from integrations.errors import LeaseLost, RateLimited, Unauthorised, Unreachable
+from integrations.wire import CallRecord
+from worker import claims
+from worker.claims import Claim
+from worker.handlers import HANDLERS, MOST, PRIORITIES
+from worker.jobs import Kind
+from worker.lease import Lease, boot_seconds
+from worker.verdicts import Failed, Verdict, Wait, describe, verdict_on
+from worker.workshop import NotSetUp, Workshop
+
+log = structlog.get_logger()
+
+# What has nothing to do with the company that a job kept: these tell nothing against its neighbours.
+NOBODYS_FAULT = (RateLimited, Unauthorised, Unreachable, NotSetUp)
+
+
+def attempt(workshop: Workshop, kind: Kind, job_id: int) -> None:
+    """Work on the job that was rung for, and on its due siblings, if they are to be had now."""
+    since = boot_seconds()
+    length = timedelta(seconds=workshop.settings.timing.lease_seconds)
+    claim = claims.claim(workshop.database, job_id, now=workshop.now(), lease=length, most=MOST[kind])
+    if claim is None:
+        return
+    calls: list[CallRecord] = []
+    every = timedelta(seconds=workshop.settings.timing.renew_seconds)
+    with Lease(workshop.database, claim.holder, since=since, length=length, every=every, now=workshop.now) as lease:
+        verdicts = _handle(workshop, claim, lease, calls)
+        rings = claims.settle(
+            workshop.database, claim, verdicts, now=workshop.now(), calls=[_written(call) for call in calls]
+        )
+    _tell(claim, verdicts, calls)
+    workshop.ring(rings)
+
+
+def _handle(workshop: Workshop, claim: Claim, lease: Lease, calls: list[CallRecord]) -> Mapping[int, Verdict]:
+    try:
+        world = workshop.world(
+            claim.connection, priority=PRIORITIES[claim.kind], fence=lease.is_held, on_call=calls.append
+        )
+        return HANDLERS[claim.kind](claim.jobs, world)
+    except LeaseLost:
+        log.warning("lease_lost", kind=claim.kind, jobs=[job.id for job in claim.jobs])
+        return {}  # somebody else has them: there is nothing to settle
+    except NotSetUp as error:
+        return {job.id: Failed(str(error)) for job in claim.jobs}
+    except Exception as error:  # noqa: BLE001  (whatever a handler raises becomes a verdict)
+        _log_error(workshop, claim, error)
+        return {job.id: _judge(workshop, claim, job.attempts, error) for job in claim.jobs}
+
+
+def _judge(workshop: Workshop, claim: Claim, attempts: int, error: Exception) -> Verdict:
+    if len(claim.jobs) > 1 and not isinstance(error, NOBODYS_FAULT):
+        # One of them may be at fault and not the others: each goes on by itself, and nobody's attempts are spent.
+        return Wait(
+            0,
+            f"failed with {len(claim.jobs) - 1} others, each is tried alone: {describe(error)}",
+            counts=False,
+            alone=True,
+        )
+    return verdict_on(error, attempts, quiet=workshop.settings.timing.quiet_seconds)
+
+
+def _log_error(workshop: Workshop, claim: Claim, error: Exception) -> None:
+    if isinstance(error, Unauthorised):
+        workshop.tokens(error.vendor, claim.connection).refused(error.reason)
+    expected = isinstance(error, NOBODYS_FAULT)
+    log.log(
+        20 if expected else 40, "attempt_broke", kind=claim.kind, connection=claim.connection,
+        jobs=[job.id for job in claim.jobs], error=type(error).__name__, exc_info=None if expected else error,
+    )  # fmt: skip
+
+
+def _written(call: CallRecord) -> dict[str, Any]:
+    return {**asdict(call), "at": call.at.isoformat()}
+
+
+def _tell(claim: Claim, verdicts: Mapping[int, Verdict], calls: list[CallRecord]) -> None:
+    for job in claim.jobs:
+        verdict = verdicts.get(job.id)
+        log.info(
+            "attempt_ended", job=job.id, kind=claim.kind, connection=claim.connection, attempt=job.attempts + 1,
+            verdict=type(verdict).__name__.lower() if verdict else "lost", calls=len(calls), batch=len(claim.jobs),
+        )  # fmt: skip

@@ -1,0 +1,144 @@
+"""Sending drafted invoices: written down before the call, and each judged by its own element of the answer."""
+
+from collections.abc import Sequence
+
+import sqlalchemy as sa
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from integrations.errors import CallError, LeaseLost, OutcomeUnknown
+from integrations.kommo.entities import ClientEntity
+from integrations.xero.dialect import invoice_body
+from integrations.xero.entities import Contact, ContactDraft, Created, Refused
+from worker import contacts, invoicing, jobs, links, questions, sends, statuses
+from worker.cases import Case
+from worker.drafting import put
+from worker.invoicing import Drafted
+from worker.jobs import InvoiceRef, Job, Kind, Wanted
+from worker.links import Link
+from worker.outcomes import two_invoices
+from worker.reading import new_link
+from worker.sends import Send
+from worker.verdicts import Failed, Wait
+from worker.world import World
+
+
+def send(world: World, drafted: Sequence[tuple[Case, Drafted]]) -> None:
+    """Create these invoices in one call. Every case ends with an invoice, with a verdict, or with its outcome open in the ledger."""
+    if not drafted:
+        return
+    body = invoice_body([made.draft for _, made in drafted])
+    sent = _write_down(world, drafted, body)
+    try:
+        answers = world.xero.create_invoices(body, idempotency_key=sent.key)
+    except OutcomeUnknown:
+        _end(world, sent, drafted)
+        return
+    except (CallError, LeaseLost):
+        _close(world, sent, [case for case, _ in drafted])  # surely nothing was made
+        raise
+    for (case, made), answer in zip(drafted, answers, strict=True):
+        match answer:
+            case Created():
+                _created(world, sent, case, made, answer)
+            case Refused():
+                _refused(world, sent, case, answer)
+
+
+def _write_down(world: World, drafted: Sequence[tuple[Case, Drafted]], body: bytes) -> Send:
+    with world.database.begin() as session:
+        for case, made in drafted:
+            link: Link = session.merge(case.link or new_link(world, case))
+            link.remarks = [remark for remark in (*made.remarks, case.payer.remark if case.payer else "") if remark]
+            link.expected_total = str(made.expected.total) if made.expected else None
+            case.link = link
+        session.flush()
+        return sends.open_send(
+            session, connection=world.connection.name, scope=world.route.tenant_id, what="invoices", body=body,
+            link_ids=[_link(case).id for case, _ in drafted], now=world.now(),
+        )  # fmt: skip
+
+
+def _end(world: World, sent: Send, drafted: Sequence[tuple[Case, Drafted]]) -> None:
+    with world.database.begin() as session:
+        sends.ended_without_answer(session, sent.id, now=world.now())
+    why = "the answer of Xero was lost: looking what became of it after a quiet period"
+    for case, _ in drafted:
+        case.verdict = Wait(world.quiet.total_seconds(), why, counts=False, hard=True)
+
+
+def _close(world: World, sent: Send, cases: Sequence[Case]) -> None:
+    with world.database.begin() as session:
+        sends.close(session, sent.id, [_link(case).id for case in cases], now=world.now())
+
+
+def _created(world: World, sent: Send, case: Case, made: Drafted, answer: Created) -> None:
+    """The invoice's id, its client's, and the job for its PDF, in one commit."""
+    invoice, link = answer.invoice, _link(case)
+    remark = invoicing.total_remark(made.expected, invoice)
+    with world.database.begin() as session:
+        sends.close(session, sent.id, [link.id], now=world.now())
+        if not links.settle_invoice(session, link.id, invoice_id=invoice.id, number=invoice.number, now=world.now()):
+            case.verdict = Failed(two_invoices([invoice]))
+            return
+        link = session.merge(link)
+        session.refresh(link)
+        link.remarks = [*link.remarks, *([remark] if remark else []), *answer.warnings]
+        link.pdf_wanted = statuses.pdf_fingerprint(invoice)
+        _remember_payer(session, world, case, Contact(invoice.contact_id, invoice.contact_name))
+        wish = Wanted(world.connection.name, Kind.ATTACH_INVOICE, lead=link.lead, invoice=link.invoice)
+        jobs.record(session, [wish], now=world.now())
+    case.link, case.invoice = link, invoice
+    _name_invoice(world, case)
+
+
+def _remember_payer(session: Session, world: World, case: Case, contact: Contact) -> None:
+    if case.client is None or case.payer is None or not isinstance(case.payer.contact, ContactDraft):
+        return  # known already, with its terms
+    contacts.remember(
+        session, account_id=world.route.account_id, tenant_id=world.route.tenant_id, entity=case.client.entity,
+        kommo_id=case.client.id, contact=contact, now=world.now(),
+    )  # fmt: skip
+
+
+def _name_invoice(world: World, case: Case) -> None:
+    """Tell the running job its invoice, so that nothing else about it runs meanwhile; if something does, the index says no, and that is all."""
+    invoice = case.link.invoice if case.link else None
+    assert isinstance(invoice, InvoiceRef)
+    try:
+        with world.database.begin() as session:
+            session.execute(sa.update(Job).where(Job.id == case.job.id).values(invoice=str(invoice)))
+    except IntegrityError:
+        return
+
+
+def _refused(world: World, sent: Send, case: Case, answer: Refused) -> None:
+    _close(world, sent, [case])
+    question = questions.from_refusal(answer.messages)
+    if question.kind is questions.Kind.CLIENT_REFUSED and case.client and _was_known(case):
+        _forget(world, case.client.entity, case.client.id)
+        case.verdict = Wait(0, "Xero refuses the contact that we knew: looking for the client again")
+        return
+    put(world, [(case, question)])
+    if question.kind is questions.Kind.REFUSED:
+        case.verdict = Failed(question.sentence)
+
+
+def _was_known(case: Case) -> bool:
+    return case.payer is not None and not isinstance(case.payer.contact, ContactDraft)
+
+
+def _forget(world: World, entity: ClientEntity, kommo_id: int) -> None:
+    with world.database.begin() as session:
+        contacts.forget(
+            session,
+            account_id=world.route.account_id,
+            tenant_id=world.route.tenant_id,
+            entity=entity,
+            kommo_id=kommo_id,
+        )
+
+
+def _link(case: Case) -> Link:
+    assert case.link is not None
+    return case.link

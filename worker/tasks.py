@@ -1,0 +1,53 @@
+"""Celery's tasks: one name a job kind, each of them a ring for one job; and the canary, which shows that rings are heard."""
+
+from functools import cache
+
+from celery.signals import worker_process_shutdown
+
+from worker import canary as canaries
+from worker.app import app, settings
+from worker.jobs import Kind
+from worker.run import attempt
+from worker.workshop import Workshop
+
+
+@cache
+def workshop() -> Workshop:
+    """This process's workshop: made by a child after its fork, for connections don't survive one."""
+    return Workshop(settings)
+
+
+@app.task(name=Kind.CREATE_INVOICE.value)
+def create_invoice(job_id: int) -> None:
+    """A deal becomes an invoice."""
+    attempt(workshop(), Kind.CREATE_INVOICE, job_id)
+
+
+@app.task(name=Kind.ATTACH_INVOICE.value)
+def attach_invoice(job_id: int) -> None:
+    """An invoice's PDF goes on its deal."""
+    attempt(workshop(), Kind.ATTACH_INVOICE, job_id)
+
+
+@app.task(name=Kind.SYNC_STATUS.value)
+def sync_status(job_id: int) -> None:
+    """A deal shows what became of its invoice."""
+    attempt(workshop(), Kind.SYNC_STATUS, job_id)
+
+
+@app.task(name=Kind.CREATE_DEAL.value)
+def create_deal(job_id: int) -> None:
+    """An invoice raised by hand becomes a deal."""
+    attempt(workshop(), Kind.CREATE_DEAL, job_id)
+
+
+@app.task(name="canary")
+def canary() -> None:
+    """A worker hears rings."""
+    canaries.sing(workshop().redis, workshop().now())
+
+
+@worker_process_shutdown.connect
+def _close(**_: object) -> None:
+    if workshop.cache_info().currsize:
+        workshop().close()

@@ -1,0 +1,206 @@
+"""The workshop: what one worker process keeps between jobs, and how it makes a world for an attempt."""
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from functools import cached_property
+from zoneinfo import ZoneInfo
+
+from redis import Redis
+
+from integrations import oauth
+from integrations.kommo.client import Kommo
+from integrations.turns import Priority, Turns, Window, open_redis
+from integrations.wire import CallRecord, Wire, always, ignore
+from integrations.xero.client import Xero
+from worker import connections as connections_file
+from worker import facts, routes
+from worker.connections import Connection
+from worker.database import Database, open_database
+from worker.facts import Facts, KnownFacts
+from worker.grants import Credentials, GrantTokens
+from worker.ring import Bell, client_address
+from worker.routes import Route
+from worker.settings import Settings
+from worker.vault import Vault
+from worker.world import World
+
+# The margin is in the period: seven calls in 1.2 s drew no refusal, six in 1.0 s still did.
+KOMMO_PERIOD = 1.2
+# xero.md 2.1. The minute has a margin for calls that travel at unlike speeds.
+XERO_MINUTE, XERO_DAY, XERO_PLACES = 62.0, 86_400.0, 5
+# What an organisation may be called a day where the connection does not say: learned from Xero's own headers below that.
+XERO_DAY_LIMIT = 5_000
+
+# Workers wait longer for the database than the receiver may: nobody waits for them.
+DATABASE_PATIENCE = 20.0
+
+
+class NotSetUp(Exception):
+    """The connection's file or its `setup` is missing: a person must act, and the text says how."""
+
+
+def utcnow() -> datetime:
+    """The present instant."""
+    return datetime.now(UTC)
+
+
+class Workshop:
+    """Everything that outlives an attempt: the database, Redis, and each vendor account's wire with its connections."""
+
+    def __init__(self, settings: Settings, *, now: Callable[[], datetime] = utcnow) -> None:
+        self.settings = settings
+        self.now = now
+        self.database: Database = open_database(settings.database_url, patience=DATABASE_PATIENCE)
+        self.ring = Bell(settings.redis_url)
+        self._wires: dict[tuple[str, str], Wire] = {}
+
+    @cached_property
+    def connections(self) -> dict[str, Connection]:
+        """The connections file, by name."""
+        return {connection.name: connection for connection in connections_file.load(self.settings.connections_file)}
+
+    @cached_property
+    def vault(self) -> Vault:
+        """What tokens are sealed with."""
+        return Vault(self.settings.secret_keys)
+
+    @cached_property
+    def redis(self) -> Redis:
+        """The budgets' Redis."""
+        return open_redis(client_address(self.settings.redis_url))
+
+    def connection(self, name: str) -> Connection:
+        """The connection of this name. Raises NotSetUp."""
+        if name not in self.connections:
+            raise NotSetUp(
+                f"{self.settings.connections_file} has no connection {name!r} (any more): put it back, then replay"
+            )
+        return self.connections[name]
+
+    def route(self, name: str) -> Route:
+        """What `setup` has learned of it. Raises NotSetUp."""
+        with self.database.reading() as session:
+            route = routes.load(session, name)
+        if route is None:
+            raise NotSetUp(f"the connection {name!r} was never set up: run admin setup {name}")
+        return route
+
+    def world(
+        self,
+        name: str,
+        *,
+        priority: Priority,
+        fence: Callable[[], bool] = always,
+        on_call: Callable[[CallRecord], None] = ignore,
+    ) -> World:
+        """The world for one attempt on this connection's jobs."""
+        connection, route = self.connection(name), self.route(name)
+        zone = self._zone(name)
+        kommo = self.kommo(connection, route.subdomain, zone, priority=priority, fence=fence, on_call=on_call)
+        xero = self.xero(connection, route.tenant_id, priority=priority, fence=fence, on_call=on_call)
+        known = KnownFacts(self.database, name, lambda: facts.ask(kommo, xero), self.now)
+        timing = self.settings.timing
+        return World(
+            connection=connection,
+            route=route,
+            database=self.database,
+            kommo=kommo,
+            xero=xero,
+            known=known,
+            now=self.now,
+            quiet=timedelta(seconds=timing.quiet_seconds),
+            read_timeout=timedelta(seconds=timing.read_timeout_seconds),
+        )
+
+    def kommo(
+        self,
+        connection: Connection,
+        subdomain: str,
+        zone: ZoneInfo,
+        *,
+        priority: Priority,
+        fence: Callable[[], bool] = always,
+        on_call: Callable[[CallRecord], None] = ignore,
+    ) -> Kommo:
+        """A client for the connection's Kommo account."""
+        # Kommo counts by integration or by address (kommo.md 3): one budget for the installation is right either way.
+        second = Window("second", connection.limits.kommo_second, KOMMO_PERIOD)
+        wire = self._wire("kommo", connection, key="kommo", windows=[second], places=None)
+        return Kommo(
+            wire.fenced(fence, on_call), base_url=self.settings.kommo_base(subdomain), timezone=zone, priority=priority
+        )
+
+    def xero(
+        self,
+        connection: Connection,
+        tenant_id: str,
+        *,
+        priority: Priority,
+        fence: Callable[[], bool] = always,
+        on_call: Callable[[CallRecord], None] = ignore,
+    ) -> Xero:
+        """A client for the connection's Xero organisation."""
+        wire = self._wire(
+            "xero", connection, key=f"xero:{tenant_id}", windows=xero_windows(connection), places=XERO_PLACES
+        )
+        return Xero(
+            wire.fenced(fence, on_call), base_url=self.settings.xero_api_url, tenant_id=tenant_id, priority=priority
+        )
+
+    def turns(self, key: str, windows: Sequence[Window], places: int | None) -> Turns:
+        """The shared budget of this key."""
+        timing = self.settings.timing
+        return Turns(
+            self.redis,
+            key=key,
+            windows=windows,
+            places=places,
+            factor=timing.time_factor,
+            patience=timing.patience_seconds,
+        )
+
+    def tokens(self, vendor: str, connection: str) -> GrantTokens:
+        """The connection's tokens at this vendor."""
+        return GrantTokens(
+            self.database, self.vault, vendor=vendor, connection=connection, request=self._request_token, now=self.now
+        )
+
+    def close(self) -> None:
+        """Close what is open."""
+        for wire in self._wires.values():
+            wire.close()
+        self.database.close()
+
+    def _wire(
+        self, vendor: str, connection: Connection, *, key: str, windows: Sequence[Window], places: int | None
+    ) -> Wire:
+        known = (key, connection.name)
+        if known not in self._wires:
+            timing = self.settings.timing
+            self._wires[known] = Wire(
+                vendor=vendor,
+                tokens=self.tokens(vendor, connection.name),
+                turns=self.turns(key, windows, places),
+                connect_timeout=timing.connect_timeout_seconds,
+                read_timeout=timing.read_timeout_seconds,
+            )
+        return self._wires[known]
+
+    def _request_token(self, credentials: Credentials) -> oauth.TokenSet:
+        return oauth.client_credentials(
+            self.settings.xero_identity_url, credentials.client_id, credentials.client_secret, now=self.now()
+        )
+
+    def _zone(self, name: str) -> ZoneInfo:
+        with self.database.reading() as session:
+            known: Facts | None = facts.last_known(session, name)
+        return ZoneInfo(known.kommo.timezone if known else "UTC")
+
+
+def xero_windows(connection: Connection) -> list[Window]:
+    """Xero's limits for one organisation."""
+    limits = connection.limits
+    return [
+        Window("minute", limits.xero_minute, XERO_MINUTE, slack=XERO_PLACES),
+        Window("day", limits.xero_day or XERO_DAY_LIMIT, XERO_DAY, slack=0),
+    ]
