@@ -56,6 +56,7 @@ def test_four_decimals_of_a_price_count():
 
 def test_a_fifth_decimal_is_gone_before_the_multiplication():
     assert line_amount(line_draft("10000", "0.00005")) == D("1.00")
+    assert line_amount(line_draft("0.33333", "10000")) == D("3333.00")
 
 
 def test_a_discount_in_per_cent_comes_before_the_tax():

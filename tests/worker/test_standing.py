@@ -57,7 +57,7 @@ def test_a_stage_that_nobody_knows_is_elsewhere():
 
 
 def test_the_earliest_of_several_triggers_counts():
-    assert standing(SALES, OFFER, (SALES, INVOICED), (SALES, OFFER)).is_in_place
+    assert standing(SALES, APPROVED, (SALES, INVOICED), (SALES, OFFER)).is_in_place
 
 
 def test_a_trigger_of_another_pipeline_does_not_count():

@@ -38,6 +38,7 @@ def test_due_at_once_is_due_the_same_day():
         ("OFFOLLOWINGMONTH", 20, date(2026, 9, 14), date(2026, 10, 20)),
         ("OFFOLLOWINGMONTH", 31, date(2026, 1, 31), date(2026, 2, 28)),
         ("OFFOLLOWINGMONTH", 15, date(2026, 12, 31), date(2027, 1, 15)),
+        ("OFFOLLOWINGMONTH", 0, date(2026, 9, 14), date(2026, 10, 1)),
     ],
 )
 def test_each_kind_of_terms(kind, day, issued_on, expected):
