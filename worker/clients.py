@@ -107,7 +107,7 @@ def choose(
         if _same_email(contact.email, client.email or (person.email if person else "")):
             return contact
     for contact in named:
-        if _emails_allow(contact.email, client.email) and not _is_others(contact, mark, taken):
+        if _emails_allow(contact.email, client.email) and not _is_others(contact, taken):
             return contact
     return _new(contact_draft(client, account_id=account_id, person=person), client.id, candidates)
 
@@ -194,8 +194,9 @@ def _follow(contact: Contact, candidates: Sequence[Contact]) -> Contact | Merged
     return contact
 
 
-def _is_others(contact: Contact, mark: str, taken: AbstractSet[str]) -> bool:
-    return contact.id in taken or (contact.number.startswith("kommo:") and not _bears(contact, mark))
+def _is_others(contact: Contact, taken: AbstractSet[str]) -> bool:
+    # one that bears our own mark has been chosen by now
+    return contact.id in taken or contact.number.startswith("kommo:")
 
 
 def _is_marked(client: Client, contact: Contact, account_id: int) -> bool:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal
 
 from integrations.xero.entities import InvoiceDraft, LineAmounts, LineDraft
-from worker.wording import cents
+from worker.wording import WIDE, cents
 
 ZERO = Decimal(0)
 HUNDRED = Decimal(100)
@@ -24,7 +24,7 @@ class Totals:
 
 def four_places(value: Decimal) -> Decimal:
     """The value rounded half-up to four decimals, the most that Xero keeps of a quantity or a unit amount."""
-    return value.quantize(FOUR_PLACES, rounding=ROUND_HALF_UP)
+    return value.quantize(FOUR_PLACES, rounding=ROUND_HALF_UP, context=WIDE)
 
 
 def line_amount(line: LineDraft) -> Decimal:

@@ -3,9 +3,12 @@
 import re
 import unicodedata
 from datetime import date
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import ROUND_HALF_UP, Context, Decimal
 
 CENT = Decimal("0.01")
+
+# Rounding fails where the result has more digits than the context; the usual 28 are too few for nonsense that people type.
+WIDE = Context(prec=60)
 
 # A sentence on a deal has to be read at a glance: names in it are cut to this.
 NAME_IN_SENTENCE = 40
@@ -13,7 +16,7 @@ NAME_IN_SENTENCE = 40
 
 def cents(amount: Decimal) -> Decimal:
     """The amount rounded half-up to two decimals, as Xero does whatever the currency (xero.md 4.9)."""
-    return amount.quantize(CENT, rounding=ROUND_HALF_UP)
+    return amount.quantize(CENT, rounding=ROUND_HALF_UP, context=WIDE)
 
 
 def money(amount: Decimal, currency: str) -> str:

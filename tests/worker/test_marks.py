@@ -96,3 +96,8 @@ def test_a_reference_that_can_be_filled_in_is_taken(template):
 def test_a_reference_that_can_not_be_filled_in_is_refused_with_the_mend(template, mend):
     with pytest.raises(ValueError, match=mend):
         check_reference(template)
+
+
+def test_half_a_character_is_no_text():
+    """JSON may escape a lone surrogate; a request that holds one could not be encoded."""
+    assert reference("{lead_name}", lead(name="a\ud83d b")) == "a b"
