@@ -1,0 +1,99 @@
+"""The table: which event makes which job, row by row."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from webhooks import xero
+from webhooks.judge import changed, entered, woken
+from webhooks.kommo import LeadEvent
+from worker.jobs import InvoiceRef, Kind, LeadRef, Wanted
+from worker.links import Link
+from worker.routes import Route
+
+ACCOUNT, SALES, APPROVED, OFFER = 30896271, 100, 148, 147
+TENANT, INVOICE = "fe79f7dd-0000-4000-8000-000000000000", "fc5b0d6c-0000-4000-8000-000000000000"
+DEAL_STAGE = (SALES, 149)
+
+
+def route(connection: str = "acme", *stages: tuple[int, int], deal_stage: tuple[int, int] | None = DEAL_STAGE) -> Route:
+    return Route(connection, ACCOUNT, ("acme",), TENANT, frozenset(stages or [(SALES, APPROVED)]), deal_stage)
+
+
+def link(lead_id: int | None = 7, invoice_id: str | None = INVOICE, connection: str = "acme") -> Link:
+    return Link(connection=connection, account_id=ACCOUNT, lead_id=lead_id, tenant_id=TENANT, invoice_id=invoice_id)
+
+
+def event(category: str = "INVOICE", kind: str = "UPDATE", invoice_id: str = INVOICE) -> xero.Event:
+    return xero.Event(TENANT, invoice_id, category, kind, datetime(2026, 11, 1, tzinfo=UTC))
+
+
+def create_invoice(lead_id: int, connection: str = "acme") -> Wanted:
+    return Wanted(connection, Kind.CREATE_INVOICE, lead=LeadRef(ACCOUNT, lead_id))
+
+
+@pytest.mark.parametrize("action", ["add", "update", "status"])
+def test_a_lead_in_a_trigger_stage_gets_an_invoice(action):
+    assert list(entered([LeadEvent(action, 7, SALES, APPROVED)], [route()])) == [create_invoice(7)]
+
+
+@pytest.mark.parametrize("action", ["delete", "restore", "responsible", "note", "linked", "something new"])
+def test_no_other_event_is_an_entry(action):
+    assert not list(entered([LeadEvent(action, 7, SALES, APPROVED)], [route()]))
+
+
+@pytest.mark.parametrize("stage", [(SALES, OFFER), (999, APPROVED), (SALES, None), (None, OFFER), (None, None)])
+def test_a_lead_elsewhere_gets_none(stage):
+    assert not list(entered([LeadEvent("status", 7, *stage)], [route()]))
+
+
+def test_a_body_without_the_pipeline_is_given_the_benefit_of_the_doubt():
+    assert list(entered([LeadEvent("update", 7, None, APPROVED)], [route()])) == [create_invoice(7)]
+
+
+def test_every_lead_and_every_connection_of_the_account_is_judged():
+    routes = [route("acme"), route("acme-projects", (SALES, OFFER), (SALES, APPROVED))]
+    events = [LeadEvent("status", 7, SALES, APPROVED), LeadEvent("status", 8, SALES, OFFER)]
+    assert list(entered(events, routes)) == [
+        create_invoice(7),
+        create_invoice(7, "acme-projects"),
+        create_invoice(8, "acme-projects"),
+    ]
+
+
+def test_a_lead_that_waits_is_tried_again_by_its_own_connection():
+    assert list(woken([link(7, None), link(8, None, "other")])) == [create_invoice(7), create_invoice(8, "other")]
+
+
+def test_a_link_without_a_lead_wakes_nobody():
+    assert not list(woken([link(None)]))
+
+
+@pytest.mark.parametrize("kind", ["CREATE", "UPDATE"])
+def test_an_event_of_a_linked_invoice_syncs_its_deal(kind):
+    wanted = list(changed([event(kind=kind)], [route("b")], {INVOICE: link(connection="a")}))
+    assert wanted == [Wanted("a", Kind.SYNC_STATUS, lead=LeadRef(ACCOUNT, 7), invoice=InvoiceRef(TENANT, INVOICE))]
+
+
+def test_an_unknown_invoice_may_become_a_deal_of_the_connection_that_makes_deals():
+    routes = [route("a", deal_stage=None), route("b")]
+    assert list(changed([event()], routes, {})) == [Wanted("b", Kind.CREATE_DEAL, invoice=InvoiceRef(TENANT, INVOICE))]
+
+
+def test_where_no_connection_makes_deals_an_unknown_invoice_may_still_be_ours():
+    routes = [route("a", deal_stage=None), route("b", deal_stage=None)]
+    assert list(changed([event()], routes, {})) == [Wanted("a", Kind.CREATE_DEAL, invoice=InvoiceRef(TENANT, INVOICE))]
+
+
+def test_an_invoice_whose_deal_is_not_made_yet_is_still_to_become_one():
+    wanted = list(changed([event()], [route("b")], {INVOICE: link(None, connection="a")}))
+    assert wanted == [Wanted("a", Kind.CREATE_DEAL, invoice=InvoiceRef(TENANT, INVOICE))]
+
+
+def test_an_organisation_that_is_not_connected_makes_no_job():
+    assert not list(changed([event()], [], {}))
+
+
+@pytest.mark.parametrize("category", ["CONTACT", "CREDITNOTE", "SUBSCRIPTION", "PREPAYMENT", "OVERPAYMENT", ""])
+def test_other_categories_make_no_job(category):
+    assert not list(changed([event(category)], [route()], {INVOICE: link()}))

@@ -1,0 +1,1 @@
+"""The receiver: bytes in, committed jobs out. The only process that the internet reaches; it calls nobody."""

@@ -1,0 +1,32 @@
+"""An end to waiting for the database, whatever state it is in.
+
+Time-outs of the driver and the server bound each step, not their sum, and a server that is frozen keeps none of them. The
+vendors' patience is bounded (kommo.md 4.5: 2 s), so the whole transaction runs on a thread that the answer need not wait for.
+"""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+class TooLate(Exception):
+    """It is not done, or not known to be done: the sender has to send again."""
+
+
+class Deadline:
+    """Runs work and gives its result, or raises TooLate after `seconds`. Work that was begun still ends, unheard."""
+
+    def __init__(self, seconds: float, *, threads: int) -> None:
+        self._seconds = seconds
+        # as many as there are requests at a time; when all hang, the next ones wait in line and are given up there
+        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="record")
+
+    def __call__(self, work: Callable[[], T]) -> T:
+        running = self._threads.submit(work)
+        try:
+            return running.result(self._seconds)
+        except TimeoutError as late:
+            running.cancel()
+            raise TooLate from late

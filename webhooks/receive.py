@@ -1,0 +1,176 @@
+"""The receiver's HTTP side: authenticate, record, commit, ring, answer.
+
+An answer tells a vendor what it can do: 200 once all is durable, understood or not; 401 or 404 if it is not them; 503 if nothing is durable, so
+that it is sent again. Bodies of answers are empty, and nothing sets a cookie: Xero refuses both (xero.md 9.4).
+"""
+
+import hmac
+import re
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+
+import redis
+import sqlalchemy as sa
+import structlog
+from flask import Flask, Response, abort, jsonify, request
+from pydantic import SecretStr
+from sqlalchemy.orm import Session
+from werkzeug.exceptions import HTTPException
+
+from webhooks import kommo, xero
+from webhooks.deadline import Deadline
+from webhooks.decode import decode
+from webhooks.recording import Arrival, record_kommo, record_uninstall, record_xero
+from webhooks.ringing import Ringer
+from worker.database import PATIENCE, Database
+from worker.jobs import Ring
+from worker.ring import client_address
+from worker.settings import Settings
+
+# Real bodies have some kilobytes; a bulk change of a thousand leads stays below.
+MOST_BYTES = 1024 * 1024
+# As many as Gunicorn lets in at a time (webhooks/gunicorn.py).
+THREADS = 8
+# A broker that takes longer to say PONG than this is none.
+BROKER_PATIENCE = 0.3
+
+log = structlog.get_logger()
+
+
+def utc_now() -> datetime:
+    """The present instant."""
+    return datetime.now(UTC)
+
+
+def create_app(
+    settings: Settings,
+    database: Database,
+    ring: Callable[[Sequence[Ring]], object],
+    *,
+    now: Callable[[], datetime] = utc_now,
+    patience: float = PATIENCE,
+) -> Flask:
+    """The receiver. `ring` is told of each new job after its commit, on a thread of its own; `patience` bounds each transaction, in seconds."""
+    receiver = Receiver(settings, database, Ringer(ring), now=now, deadline=Deadline(patience, threads=THREADS))
+    app = Flask("webhooks", static_folder=None)
+    app.config["MAX_CONTENT_LENGTH"] = MOST_BYTES
+    app.add_url_rule("/webhooks/kommo/<token>", view_func=receiver.kommo, methods=["POST"])
+    app.add_url_rule("/webhooks/kommo/<token>/uninstall", view_func=receiver.uninstall, methods=["GET"])
+    app.add_url_rule("/webhooks/xero", view_func=receiver.xero, methods=["POST"])
+    app.add_url_rule("/healthz", view_func=receiver.healthz)
+    app.add_url_rule("/readyz", view_func=receiver.readyz)
+    app.register_error_handler(HTTPException, lambda refusal: _empty(refusal.code or 500))
+    app.register_error_handler(Exception, _not_durable)
+    return app
+
+
+class Receiver:
+    """One method a route."""
+
+    def __init__(
+        self, settings: Settings, database: Database, ring: Ringer, *, now: Callable[[], datetime], deadline: Deadline
+    ) -> None:
+        self._tokens = _texts(settings.kommo_webhook_token)
+        self._keys = _texts(settings.xero_webhook_key)
+        self._database = database
+        self._ring = ring
+        self._now = now
+        self._deadline = deadline
+        self._broker = redis.Redis.from_url(
+            client_address(settings.redis_url), socket_connect_timeout=BROKER_PATIENCE, socket_timeout=BROKER_PATIENCE
+        )
+
+    def kommo(self, token: str) -> Response:
+        """An account's webhook, or one of its Digital Pipeline. Kommo signs neither: the token in the address is all there is."""
+        self._expect(token)
+        arrival = self._arrival("kommo", request.get_data(cache=False))
+        notice = kommo.read(decode(arrival.body))
+        return self._record(lambda session: record_kommo(session, arrival, notice))
+
+    def uninstall(self, token: str) -> Response:
+        """Kommo's word that an account has revoked our access (kommo.md 2.6)."""
+        self._expect(token)
+        arrival = self._arrival("kommo-uninstall", request.query_string)
+        account_id = request.args.get("account_id", "")
+        known_id = int(account_id) if re.fullmatch(r"[0-9]{1,18}", account_id) else None
+        return self._record(lambda session: record_uninstall(session, arrival, known_id))
+
+    def xero(self) -> Response:
+        """An app's webhook. One without events asks whether we check signatures, and is answered like any other."""
+        arrival = self._arrival("xero", request.get_data(cache=False))
+        if not xero.is_authentic(arrival.body, request.headers.get("X-Xero-Signature", ""), self._keys):
+            log.warning("signature_refused", source="xero", bytes=len(arrival.body))
+            abort(401)
+        notice = xero.read(arrival.body)
+        return self._record(lambda session: record_xero(session, arrival, notice))
+
+    def healthz(self) -> Response:
+        """The process answers."""
+        return _empty(200)
+
+    def readyz(self) -> Response:
+        """Whether the database answers, without which nothing can be taken in; the broker's state is told, but nothing waits for it."""
+        state = {"database": self._database_answers(), "broker": self._broker_answers()}
+        response = jsonify(state)
+        response.status_code = 200 if state["database"] else 503
+        return response
+
+    def _expect(self, token: str) -> None:
+        """Let in only who knows a token of ours; every token is compared, each in constant time."""
+        given = token.encode("utf-8", "replace")
+        if not any([hmac.compare_digest(given, own.encode()) for own in self._tokens]):  # noqa: C419  (a list, so that all are)
+            log.warning("token_refused", source="kommo")
+            abort(404)
+
+    def _arrival(self, source: str, body: bytes) -> Arrival:
+        shown = re.sub(r"[^ -~]", "?", request.headers.get("Content-Type", ""))
+        return Arrival(source, body, shown[:200], self._now())
+
+    def _record(self, work: Callable[[Session], list[Ring]]) -> Response:
+        def transaction() -> list[Ring]:
+            with self._database.begin() as session:
+                return work(session)
+
+        self._ring(self._deadline(transaction))
+        return _empty(200)
+
+    def _database_answers(self) -> bool:
+        def ask() -> None:
+            with self._database.reading() as session:
+                session.execute(sa.text("SELECT 1"))
+
+        try:
+            self._deadline(ask)
+        except Exception as fault:  # noqa: BLE001  (whatever is the matter with it, it does not answer)
+            log.warning("database_silent", error=type(fault).__name__)
+            return False
+        return True
+
+    def _broker_answers(self) -> bool:
+        try:
+            return bool(self._broker.ping())
+        except redis.RedisError:
+            return False
+
+
+def _texts(secrets: Sequence[SecretStr]) -> tuple[str, ...]:
+    return tuple(secret.get_secret_value() for secret in secrets)
+
+
+def _empty(status: int) -> Response:
+    response = Response(status=status)
+    del response.headers["Content-Type"]
+    return response
+
+
+def _not_durable(fault: Exception) -> Response:
+    """Nothing was committed, as far as we know: whoever sent it has to send it again.
+
+    Of the database's errors only the kind is logged: their text may carry what was sent.
+    """
+    origin = getattr(fault, "orig", None)
+    is_databases = isinstance(fault, sa.exc.SQLAlchemyError)
+    log.error(
+        "not_durable", error=type(fault).__name__, cause=type(origin).__name__, exc_info=None if is_databases else fault
+    )
+    return _empty(503)
