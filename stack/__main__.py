@@ -11,6 +11,9 @@ from stack.demo import demo
 from stack.redis import NoRedis
 from stack.run import run
 
+WIDTH = 140
+"""Columns of what is written to a file or a build's log, where nobody says how wide it is."""
+
 COMMANDS = {"demo": demo, "run": run}
 
 
@@ -25,11 +28,11 @@ def main(what: str) -> None:
     """Starts the whole product on this machine against the sandbox: `demo` plays the main job and ends, `run` stays up."""
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, as_interrupt)
-    console = Console()
+    console = Console() if sys.stdout.isatty() else Console(width=WIDTH)
     try:
         sys.exit(COMMANDS[what](console))
     except NoRedis as none:
-        console.print(str(none), style="red", markup=False, highlight=False)
+        console.print(str(none), style="red", markup=False, highlight=False, soft_wrap=True)
         sys.exit(1)
     except KeyboardInterrupt:
         console.print("stopped")

@@ -1,5 +1,6 @@
 """`make demo`: plays the main job against the sandbox, and fails unless everything that should be in the books is there."""
 
+import os
 import shutil
 import tempfile
 import time
@@ -13,6 +14,7 @@ from stack import books, scenes
 from stack.books import Books
 from stack.children import NotReady, until
 from stack.processes import ROOT
+from stack.redis import find
 from stack.sandbox import Sandbox, SandboxRefused
 from stack.screen import Progress, calls_table, deals_table
 from stack.trial import trial
@@ -35,6 +37,7 @@ class Played:
 
 def demo(console: Console) -> int:
     """The exit status: 0 if everything expected is in the books."""
+    find(os.environ)  # says at once, and before anything is made, that there is no Redis
     started = time.monotonic()
     (ROOT / "var").mkdir(exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix="demo-", dir=ROOT / "var"))

@@ -9,7 +9,7 @@ from rich.console import Console
 
 from stack.children import NotReady
 from stack.processes import ROOT, Processes
-from stack.redis import free_port
+from stack.redis import find, free_port
 from stack.screen import Progress
 from stack.trial import Trial, trial
 
@@ -31,6 +31,7 @@ MOST_RESTARTS = 5
 
 def run(console: Console) -> int:
     """The exit status: 0 after Ctrl-C, 1 if it can't be kept up."""
+    find(os.environ)  # says at once, and before anything is made, that there is no Redis
     folder = ROOT / "var" / "run"
     shutil.rmtree(folder, ignore_errors=True)  # the sandbox forgets everything, so the ledger must too
     progress = Progress(console)
@@ -81,7 +82,7 @@ def addresses(running: Trial) -> str:
     ))  # fmt: skip
 
 
-def keep_up(processes: Processes, console: Console) -> None:
+def keep_up(processes: Processes, console: Console, *, pause: float = 1.0) -> None:
     """Starts again what ends, until Ctrl-C; `NotReady` if that doesn't help."""
     restarts = dict.fromkeys(processes.lines, 0)
     while True:
@@ -92,4 +93,4 @@ def keep_up(processes: Processes, console: Console) -> None:
                 raise NotReady(f"{name} ended {MOST_RESTARTS} times; the last lines of its log:\n{child.last_lines()}")
             console.print(f"{name} ended with status {child.process.returncode}; starting it again", highlight=False)
             processes.restart(name)
-        time.sleep(1)
+        time.sleep(pause)

@@ -61,7 +61,7 @@ class Progress:
 
     def fail(self, why: str) -> None:
         self._status.stop()
-        self._console.print(why, style="red", markup=False, highlight=False)
+        self._console.print(why, style="red", markup=False, highlight=False, soft_wrap=True)
 
 
 def deals_table(books: Books) -> Table:

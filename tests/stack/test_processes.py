@@ -4,9 +4,11 @@ import signal
 import sys
 
 import pytest
+from rich.console import Console
 
 from stack.children import NotReady
 from stack.processes import Processes, inherited
+from stack.run import MOST_RESTARTS, keep_up
 
 PROCFILE = f"""\
 release: GREETING=hello {sys.executable} -c "import os; print(os.environ['GREETING'], os.environ['WHO'])"
@@ -65,3 +67,10 @@ def test_one_that_is_frozen_answers_after_it_is_thawed(processes):
     assert not processes["web.2"].is_ready
     processes.thaw("web.2")
     processes.wait_ready("web.2")
+
+
+def test_one_that_can_not_be_kept_up_is_told_with_its_last_words(processes, capsys):
+    processes.start("failing")
+    with pytest.raises(NotReady, match=r"failing\.1 ended 5 times.*\nno such table"):
+        keep_up(processes, Console(), pause=0.1)
+    assert capsys.readouterr().out.count("starting it again") == MOST_RESTARTS
