@@ -26,18 +26,23 @@ def known_payers(world: World, clients: set[tuple[str, int]]) -> dict[tuple[str,
         return {key: Payer(pair.xero_id, pair.name, pair.terms) for key, pair in pairs.items()}
 
 
-def find_payer(world: World, client: Client) -> Payer:
-    """The payer for a client that our table does not know: by our own mark in Xero, then by e-mail and name, else a new one."""
+def find_payer(world: World, client: Client, person: Client | None = None) -> Payer:
+    """The payer for a client that our table does not know: by our own mark in Xero, then by e-mail and name, else a new one.
+
+    `person` is the deal's main contact beside a company: it lends what the company lacks.
+    """
     account_id, tenant_id = world.route.account_id, world.route.tenant_id
     by_mark = world.xero.contact(marks.contact_number(account_id, client.entity, client.id))
     candidates = [by_mark] if by_mark else []
     candidates += world.xero.contacts_named(clean_name(client.name))
     with world.database.reading() as session:
         others = contacts.taken(session, account_id, tenant_id, [contact.id for contact in candidates])
-    chosen = choose(client, candidates, account_id=account_id, taken=others)
+    chosen = choose(client, candidates, account_id=account_id, taken=others, person=person)
     if isinstance(chosen, Merged):
         into = world.xero.contact(chosen.into)
-        chosen = choose(client, [*candidates, *([into] if into else [])], account_id=account_id, taken=others)
+        chosen = choose(
+            client, [*candidates, *([into] if into else [])], account_id=account_id, taken=others, person=person
+        )
     match chosen:
         case Contact():
             remember(world, client, chosen)

@@ -19,6 +19,7 @@ class Case:
     link: Link | None = None
     lead: Lead | None = None
     client: Client | None = None
+    person: Client | None = None  # the main contact beside a company: what the company lacks is taken from there
     payer: Payer | None = None
     invoice: Invoice | None = None
     verdict: Verdict | None = None

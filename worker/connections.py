@@ -19,6 +19,7 @@ from typing import Annotated, Any, Literal, get_args
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, PlainValidator, TypeAdapter, ValidationError
 
 from integrations.xero.entities import LineAmounts
+from worker.marks import check_reference
 from worker.settings import SettingsError
 from worker.toml_lines import Lines, Place
 
@@ -63,6 +64,7 @@ def _template(value: str) -> str:
         list(string.Formatter().parse(value))
     except ValueError:
         raise ValueError('a brace is not closed; write it like "Deal {lead_id}"') from None
+    check_reference(value)
     return value
 
 

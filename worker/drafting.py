@@ -66,7 +66,7 @@ def _find_payers(world: World, cases: Sequence[Case]) -> None:
         if key in being_made:
             case.verdict = Wait(0, "its client is just being made in Xero, with another deal", counts=False)
             continue
-        case.payer = case.payer or find_payer(world, case.client)
+        case.payer = case.payer or find_payer(world, case.client, case.person)
         if isinstance(case.payer.contact, ContactDraft):
             being_made.add(key)
 

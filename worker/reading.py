@@ -8,7 +8,7 @@ from integrations.kommo.entities import Client, Lead, LeadChange, Product
 from worker import links, showing
 from worker.billing import Payer, known_payers
 from worker.cases import Case, open_cases, without_invoice
-from worker.clients import bill_to
+from worker.clients import bill_to, person_beside
 from worker.links import Link
 from worker.standing import Place, stands
 from worker.verdicts import Done
@@ -116,6 +116,7 @@ def _find_clients(world: World, cases: Sequence[Case]) -> None:
     for case in strangers:
         if case.lead:
             case.client = bill_to(case.lead, companies=companies, contacts=contacts)
+            case.person = person_beside(case.lead, case.client, contacts=contacts) if case.client else None
 
 
 def _likely(lead: Lead) -> tuple[str, int] | None:

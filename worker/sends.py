@@ -66,11 +66,6 @@ def unresolved(session: Session, link_ids: Sequence[int]) -> dict[int, Send]:
     return {row.link_id: row.Send for row in session.execute(statement)}
 
 
-def members(session: Session, send_id: int) -> list[SendMember]:
-    """The links that a send serves, in the order of its elements."""
-    return list(session.scalars(sa.select(SendMember).where(SendMember.send_id == send_id).order_by(SendMember.place)))
-
-
 def ended_without_answer(session: Session, send_id: int, *, now: datetime) -> None:
     """We stopped waiting: the quiet period begins."""
     session.execute(sa.update(Send).where(Send.id == send_id, Send.ended_at.is_(None)).values(ended_at=now))

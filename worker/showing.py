@@ -16,9 +16,10 @@ from integrations.xero.entities import Invoice
 from worker import jobs, marks, statuses
 from worker.jobs import Kind, Wanted
 from worker.links import Link
+from worker.questions import SENTENCE_LENGTH
 from worker.statuses import Label
 from worker.verdicts import Done, Verdict, Wait
-from worker.wording import money
+from worker.wording import cut, money
 from worker.world import World
 
 MESSAGE = "XERO_SYNC_MESSAGE"
@@ -68,7 +69,7 @@ def show(world: World, pairs: Iterable[tuple[Link, Invoice]]) -> dict[int, Verdi
 def _shown(world: World, link: Link, invoice: Invoice) -> Shown:
     label = statuses.label(invoice, world.today)
     values = statuses.fields(invoice, today=world.today, page_url=_page(world, link, invoice))
-    values[MESSAGE] = " ".join([statuses.message(invoice, label), *link.remarks])
+    values[MESSAGE] = cut(" ".join([statuses.message(invoice, label), *link.remarks]), SENTENCE_LENGTH)
     return Shown(link, invoice, label, values)
 
 
