@@ -62,7 +62,8 @@ class Bearer(requests.auth.AuthBase):
 class Line:
     """The connections to a vendor's hosts, kept between calls."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, fresh: float) -> None:
+        self._fresh = fresh
         self._session = requests.Session()
         self._session.headers["User-Agent"] = USER_AGENT
         plain = HTTPAdapter(max_retries=0)
@@ -90,7 +91,7 @@ class Line:
 
     def freshen(self, url: str) -> None:
         """Close connections that have been idle for so long that the host may close them too."""
-        if time.monotonic() - self._used.get(urlsplit(url).netloc, 0.0) > FRESH:
+        if time.monotonic() - self._used.get(urlsplit(url).netloc, 0.0) > self._fresh:
             self._session.close()
 
     def close(self) -> None:

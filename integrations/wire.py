@@ -18,7 +18,7 @@ from requests.structures import CaseInsensitiveDict
 from integrations import exact_json
 from integrations.answer import Answer, Effect, Meaning, doubted, lost_or
 from integrations.errors import CallError, LeaseLost, RateLimited, Refusal, Unauthorised, Unreachable
-from integrations.line import Line, Params, Request, never_left
+from integrations.line import FRESH, Line, Params, Request, never_left
 from integrations.turns import Budget, Heard, Held, Priority
 
 CONNECT_TIMEOUT = 5.0
@@ -77,6 +77,7 @@ class Wire:
         on_call: Callable[[CallRecord], None] = ignore,
         connect_timeout: float = CONNECT_TIMEOUT,
         read_timeout: float = READ_TIMEOUT,
+        fresh: float = FRESH,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self.vendor = vendor
@@ -86,7 +87,7 @@ class Wire:
         self.on_call = on_call
         self._timeouts = (connect_timeout, read_timeout)
         self._now = now
-        self._line = Line()
+        self._line = Line(fresh=fresh)
 
     def fenced(self, fence: Callable[[], bool], on_call: Callable[[CallRecord], None] = ignore) -> "Wire":
         """The same wire, with its connections, under another job's fence and for its record."""
