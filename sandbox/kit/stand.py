@@ -5,6 +5,7 @@ from typing import Any, Self
 
 from sandbox.kit.control import create_control
 from sandbox.kit.server import Port
+from sandbox.kit.settings import DEFAULTS
 from sandbox.kit.vendor import Kit, OpenVendor, Vendor
 
 PORTS = ("control", "kommo", "drive", "xero")
@@ -24,8 +25,11 @@ class Sandbox:
         self.kit = Kit()
         self._ports = {name: Port((numbers or {}).get(name, 0)) for name in PORTS}
         self.kit.urls |= {name: port.url for name, port in self._ports.items()}
+        given = dict(settings or {})
+        # the time factor counts from the first token on; a vendor's own settings are known only when it is open
+        self.kit.settings.keep({name: given.pop(name) for name in list(given) if name in DEFAULTS})
         self.vendors: list[Vendor] = [open_vendor(self.kit, seed) for open_vendor in open_vendors]
-        self.kit.settings.keep(dict(settings or {}))
+        self.kit.settings.keep(given)
         self.ready: dict[str, Any] = {f"{name}_url": url for name, url in self.kit.urls.items()}
         for vendor in self.vendors:
             self.ready |= vendor.ready()

@@ -1,1 +1,51 @@
-"""Kommo, simulated (kommo.md, "Simulator checklist")."""
+"""Kommo, simulated (kommo.md, "Simulator checklist"): an account host, a drive, webhooks, and people who work in it.
+
+    http://127.0.0.1:PORT/{subdomain}/api/v4/...   the account; also by a host that starts with the subdomain
+    http://127.0.0.1:DRIVE_PORT/v1.0/...           the drive
+
+What the reference leaves open is a switch in switches.py, to be changed by PATCH /_sandbox/settings {"kommo": {...}}.
+"""
+
+from typing import Any
+
+from sandbox.kit import Kit, Vendor
+from sandbox.kommo.app import create_app
+from sandbox.kommo.books import books
+from sandbox.kommo.control import control_blueprint
+from sandbox.kommo.drive import create_drive
+from sandbox.kommo.gate import Gate, Subdomains, fault_answer
+from sandbox.kommo.seed import ADMIN_ID, fill
+from sandbox.kommo.state import State
+
+__all__ = ["State", "books", "control_blueprint", "create_app", "open_vendor"]
+
+
+def open_vendor(kit: Kit, seed: str) -> Vendor:
+    """An account with one long-lived token of its admin, which outlives resets."""
+    state = State(kit)
+    fill(state, seed)
+    gate = Gate(state)
+    token = state.tokens.issue(account_id=state.account.id, user_id=ADMIN_ID, client_uuid=state.client_uuid).token
+    account_host = kit.front("kommo", create_app(state, gate), lambda fault: fault_answer(state, fault))
+    drive = kit.front("drive", create_drive(state, gate), lambda fault: fault_answer(state, fault))
+
+    def reset(name: str) -> None:
+        fill(state, name)
+        gate.meter.reset()
+
+    def ready() -> dict[str, Any]:
+        return {
+            "kommo_token": token,
+            "kommo_account_id": state.account.id,
+            "kommo_subdomain": state.account.subdomain,
+            "kommo_api_url": f"{kit.urls['kommo']}/{{subdomain}}",
+        }
+
+    return Vendor(
+        name="kommo",
+        ports={"kommo": Subdomains(state, account_host), "drive": drive},
+        books=lambda: books(state),
+        reset=reset,
+        blueprint=control_blueprint(state, gate),
+        ready=ready,
+    )

@@ -1,0 +1,1 @@
+"""The account host's routes, a file for each part of the reference."""
