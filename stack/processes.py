@@ -86,6 +86,8 @@ class Processes:
             env = self.environment | more
             if number > 1 and kind in PORTS:
                 env[PORTS[kind]] = str(free_port())
+            if kind == "web":  # nobody but this machine should reach what is started for a trial
+                env["GUNICORN_CMD_ARGS"] = f"--bind 127.0.0.1:{env['PORT']} --no-control-socket"
             name = f"{kind}.{number}"
             self.lines[name] = Line(kind, env, self._start(kind, name, env))
             names.append(name)
