@@ -1,0 +1,49 @@
+"""Xero, simulated: identity, connections, the accounting API with its limits and rules, webhooks (xero.md, "Simulator checklist").
+
+arithmetic  where  wire      pure: rounding, the `where` language, bytes
+records  organisation        what is held, and its indexes
+act  contacts  invoices  payments      the rules of the books
+shapes  answers  listing     what is shown
+tokens  limits  idempotency  events  state      what stands around the books
+documents  directory  app    HTTP
+control  books  seed         for tests
+"""
+
+from collections.abc import Callable
+
+from sandbox.kit import Kit, Vendor
+from sandbox.xero.app import create_app, fault_answer
+from sandbox.xero.books import read_books
+from sandbox.xero.control import control_blueprint
+from sandbox.xero.events import Webhooks
+from sandbox.xero.seed import CLIENT_ID, CLIENT_SECRET, TENANT, WEBHOOK_KEY, plant
+from sandbox.xero.state import State
+
+__all__ = ["State", "control_blueprint", "create_app", "open_vendor", "read_books"]
+
+
+def open_vendor(kit: Kit, seed: str) -> Vendor:
+    """Xero as a vendor of the sandbox."""
+    state = State(kit)
+    plant(state, seed)
+    return Vendor(
+        name="xero",
+        ports={"xero": kit.front("xero", create_app(state, kit), fault_answer)},
+        books=lambda: read_books(state),
+        reset=lambda wanted: plant(state, wanted),
+        blueprint=control_blueprint(state, kit),
+        ready=lambda: {
+            "xero_client_id": CLIENT_ID,
+            "xero_client_secret": CLIENT_SECRET,
+            "xero_tenant_id": TENANT,
+            "xero_webhook_key": WEBHOOK_KEY,
+        },
+        pending=lambda: sum(hooks.pending for hooks in state.all_hooks()),
+        flush=lambda: _each(state, Webhooks.flush),
+        stop=lambda: _each(state, Webhooks.stop),
+    )
+
+
+def _each(state: State, do: Callable[[Webhooks], None]) -> None:
+    for hooks in state.all_hooks():
+        do(hooks)
