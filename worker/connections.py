@@ -152,6 +152,9 @@ _ABSENT = {
     "trigger": 'add [connection.trigger] with pipeline = "..." and stage = "...": a deal that enters that stage gets an invoice',
     "invoice": 'add [connection.invoice] with account_code = "200" (the code of your sales account in Xero)',
     "account_code": 'add account_code = "200" (the code of your sales account in Xero)',
+    "name": 'add name = "..." (small letters, digits and hyphens)',
+    "pipeline": 'add pipeline = "..." (its name, or its id as a number)',
+    "stage": 'add stage = "..." (its name, or its id as a number)',
     "kommo_subdomain": 'add kommo_subdomain = "acme" when the account is at https://acme.kommo.com',
 }
 _WRONG = {
@@ -160,6 +163,7 @@ _WRONG = {
     "xero_tenant_id": "it is an id like fe79f7dd-1d6c-4a58-b8f1-0c5a3a0d4f2e; leave the line out when the grant covers one organisation",
     "trigger": _ABSENT["trigger"],
     "invoice": _ABSENT["invoice"],
+    "due_days": "write a whole number of days, as 14",
     "since": "write a date without quotes, as 2026-01-01",
 }
 

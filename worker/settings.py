@@ -71,6 +71,13 @@ def _parts(value: object) -> object:
     return parts
 
 
+def _are_keys(keys: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
+    """Each has the form of a Fernet key, 32 bytes in base64: a worker finds out now, not when the first token is stored."""
+    if not all(re.fullmatch(r"[A-Za-z0-9_-]{43}=", key.get_secret_value()) for key in keys):
+        raise ValueError(f"it holds something that is no key; {MENDS['SECRET_KEYS']}")
+    return keys
+
+
 def _is_path_segment(tokens: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
     if not all(re.fullmatch(r"[A-Za-z0-9._~-]+", token.get_secret_value()) for token in tokens):
         raise ValueError("it stands in an address, so it may hold only letters, digits and . _ ~ -")
@@ -166,7 +173,7 @@ class Settings(BaseSettings):
     flower_port: Port = 5555
     public_url: Address = Field(default_factory=lambda known: f"http://localhost:{known['port']}")
     console_url: Address = Field(default_factory=lambda known: f"http://localhost:{known['console_port']}")
-    secret_keys: Secrets = ()
+    secret_keys: Annotated[Secrets, AfterValidator(_are_keys)] = ()
     admin_password: SecretStr | None = None
     connections_file: Path = Path("connections.toml")
     kommo_client_id: str | None = None

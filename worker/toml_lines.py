@@ -5,7 +5,13 @@ from collections import Counter
 
 Place = tuple[str | int, ...]
 
-_HEADER = re.compile(r"^\s*(\[\[?)\s*([^\[\]]+?)\s*\]\]?\s*(#.*)?$")
+# strings that may go on over lines; all other strings, so that what is in them is not taken for a comment; comments
+_LONG = ('"""', "'''")
+_ASIDE = re.compile(
+    r'"""(?:\\.|[^\\])*?"""' + r"|'''.*?'''" + r'|"(?:\\.|[^"\\\n])*"' + r"|'[^'\n]*'|#[^\n]*",
+    re.DOTALL,
+)
+_HEADER = re.compile(r"^\s*(\[\[?)\s*([^\[\]]+?)\s*\]\]?\s*$")
 _KEY = re.compile(r"""^\s*((?:"[^"]*"|'[^']*'|[\w.-])+(?:\s*\.\s*(?:"[^"]*"|'[^']*'|[\w-]+))*)\s*=""")
 _STEP = re.compile(r""""([^"]*)"|'([^']*)'|([\w-]+)""")
 
@@ -17,7 +23,7 @@ class Lines:
         self._lines: dict[Place, int] = {(): 1}
         self._repeats: Counter[Place] = Counter()
         table: Place = ()
-        for number, line in _outside_of_long_strings(text):
+        for number, line in enumerate(_plain(text).split("\n"), start=1):
             if header := _HEADER.match(line):
                 table = self._enter(_steps(header[2]), number if header[1] == "[[" else None)
                 self._lines.setdefault(table, number)
@@ -51,15 +57,8 @@ def _steps(dotted: str) -> list[str]:
     return [a or b or c for a, b, c in _STEP.findall(dotted)]
 
 
-def _outside_of_long_strings(text: str) -> list[tuple[int, str]]:
-    kept: list[tuple[int, str]] = []
-    closing = ""
-    for number, line in enumerate(text.splitlines(), start=1):
-        if not closing:
-            kept.append((number, line))
-        for mark in re.findall(r'"""|' + "'''", line):
-            if not closing:
-                closing = mark
-            elif mark == closing:
-                closing = ""
-    return kept
+def _plain(text: str) -> str:
+    """The text without its comments and long strings, which may hold anything; every line keeps its number."""
+    return _ASIDE.sub(
+        lambda found: "\n" * found[0].count("\n") if found[0][:3] in _LONG or found[0][0] == "#" else found[0], text
+    )
