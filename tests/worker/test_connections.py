@@ -276,13 +276,12 @@ def test_a_key_without_a_near_one_is_told_with_all_of_them(told):
     ]
 
 
-def second(name="other", subdomain="acme", stage="payment approved", extra=""):
-    return (
-        ACME.replace('"acme"', f'"{name}"', 1)
-        .replace('subdomain = "acme"', f'subdomain = "{subdomain}"')
-        .replace("Payment approved", stage)
-        + extra
+def second(name: str = "other", subdomain: str = "acme", stage: str = "payment approved") -> str:
+    """Another connection, which clashes with the first in its trigger unless told otherwise."""
+    named = ACME.replace('name = "acme"', f'name = "{name}"').replace(
+        'subdomain = "acme"', f'subdomain = "{subdomain}"'
     )
+    return named.replace("Payment approved", stage)
 
 
 def test_two_connections_may_not_have_one_name(told):
@@ -307,7 +306,7 @@ def test_one_organisation_has_one_connection_that_makes_deals(told):
     both = [(text + deal).replace("[connection.trigger]", tenant) for text in (ACME, second(subdomain="other"))]
     assert told("".join(both)) == [
         (
-            21,
+            22,
             'connection "other": an invoice would become two deals; keep [connection.deal] of only one, it is in "acme"',
         ),
     ]
