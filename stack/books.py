@@ -68,6 +68,8 @@ class Books:
 
     deals: Mapping[int, Deal]
     invoices: tuple[Invoice, ...]
+    complaints: Mapping[str, int]
+    """What Xero's simulation counted that no client should do."""
 
     def deal_with(self, number: str) -> Deal | None:
         """The deal that shows this invoice's number."""
@@ -80,8 +82,11 @@ class Books:
 
 def read(books: Json) -> Books:
     """From what the control plane answers."""
-    deals = [_deal(lead) for lead in books["kommo"]["leads"]]
-    return Books({deal.id: deal for deal in deals}, tuple(_invoice(one) for one in books["xero"]["invoices"]))
+    deals = [_deal(lead) for lead in books["kommo"]["leads"] if not lead["is_deleted"]]
+    xero = books["xero"]
+    return Books(
+        {deal.id: deal for deal in deals}, tuple(_invoice(one) for one in xero["invoices"]), xero["complaints"]
+    )
 
 
 def amount(shown: object) -> Decimal | None:
@@ -96,25 +101,25 @@ def _deal(lead: Json) -> Deal:
     return Deal(
         id=int(lead["id"]),
         name=str(lead["name"]),
-        price=amount(lead.get("price")) or Decimal(0),
+        price=Decimal(lead["price"] or 0),
         stage=str(lead["stage"]),
         fields={str(key): str(value) for key, value in lead["fields"].items() if value is not None},
-        notes=tuple(note["text"] if isinstance(note, Mapping) else str(note) for note in lead["notes"]),
+        notes=tuple(str(note["text"]) for note in lead["notes"]),
         files=tuple(str(file["name"]) for file in lead["files"]),
-        clients=len(lead.get("contacts") or ()) + bool(lead.get("company")),
+        clients=len(lead["contacts"]) + bool(lead["company"]),
     )
 
 
 def _invoice(one: Json) -> Invoice:
     return Invoice(
-        id=str(one["InvoiceID"]),
-        number=str(one.get("InvoiceNumber") or ""),
-        contact=str(one["Contact"]["Name"]),
-        url=str(one.get("Url") or ""),
-        status=str(one["Status"]),
-        currency=str(one["CurrencyCode"]),
-        net=Decimal(str(one["SubTotal"])),
-        total=Decimal(str(one["Total"])),
-        due=Decimal(str(one["AmountDue"])),
-        is_by_app=bool(one.get("created_by_app")),
+        id=str(one["id"]),
+        number=str(one["number"] or ""),
+        contact=str(one["contact"]["name"]),
+        url=str(one["url"] or ""),
+        status=str(one["status"]),
+        currency=str(one["currency"]),
+        net=Decimal(one["subtotal"]),
+        total=Decimal(one["total"]),
+        due=Decimal(one["amount_due"]),
+        is_by_app=bool(one["created_by_app"]),
     )

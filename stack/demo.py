@@ -83,11 +83,11 @@ def play_all(sandbox: Sandbox, progress: Progress) -> Iterator[Played]:
         yield played
 
 
-def play_one(scene: scenes.Scene, play: scenes.Play) -> Iterator[str]:
+def play_one(scene: scenes.Scene, play: scenes.Play, patience: float = PATIENCE) -> Iterator[str]:
     """What is missing at the end of a scene; it ends where something is."""
     try:
         for look in scene(play):
-            missing = wait_for(look, play.sandbox)
+            missing = wait_for(look, play.sandbox, patience)
             yield from missing
             if missing:
                 return
@@ -97,8 +97,8 @@ def play_one(scene: scenes.Scene, play: scenes.Play) -> Iterator[str]:
         yield str(refused)
 
 
-def wait_for(look: scenes.Look, sandbox: Sandbox) -> list[str]:
-    """Reads the books until everything is there or `PATIENCE` is at its end; what is then missing."""
+def wait_for(look: scenes.Look, sandbox: Sandbox, patience: float) -> list[str]:
+    """Reads the books until everything is there or `patience` is at its end; what is then missing."""
     missing: list[str] = []
 
     def nothing_is_missing() -> bool:
@@ -106,7 +106,7 @@ def wait_for(look: scenes.Look, sandbox: Sandbox) -> list[str]:
         return not missing
 
     try:
-        until(nothing_is_missing, PATIENCE, pause=0.1)
+        until(nothing_is_missing, patience, pause=0.1)
     except NotReady:
         return missing
     return []
