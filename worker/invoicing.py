@@ -258,9 +258,9 @@ def _tax_type(lead: Lead, rules: Rules, books: Books) -> str | Question | None:
     wanted = said or rules.tax_type or ""
     if not wanted:
         account = books.accounts.get(rules.account_code)
-        rate = _find_rate(account.tax_type, books) if account and account.tax_type else None
+        rate = find_rate(account.tax_type, books) if account and account.tax_type else None
         return rate.tax_type if rate else None
-    found = _find_rate(wanted, books)
+    found = find_rate(wanted, books)
     if found is None:
         where = "on the deal" if said else "for this connection"
         sentence = (
@@ -270,7 +270,7 @@ def _tax_type(lead: Lead, rules: Rules, books: Books) -> str | Question | None:
     return found.tax_type
 
 
-def _find_rate(wanted: str, books: Books) -> TaxRate | None:
+def find_rate(wanted: str, books: Books) -> TaxRate | None:
     """A usable rate by its type, else by the name that people see (xero.md 7.3)."""
     usable = [rate for rate in books.tax_rates.values() if rate.is_active and rate.for_revenue]
     by_type = (rate for rate in usable if rate.tax_type.casefold() == wanted.casefold())

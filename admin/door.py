@@ -1,0 +1,48 @@
+"""How every command comes in and goes out: settings are read once, and an operator's mistake gets a message instead of a stack trace."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import click
+
+from worker import mends, settings
+from worker.settings import Process
+from worker.workshop import Workshop
+
+# A secret that is given as this is read from standard input, so that no shell's history keeps it.
+STDIN = "-"
+
+
+class Careful(click.Group):
+    """Turns every error that an operator can mend into its message, on standard error, and exit status 1."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command."""
+        try:
+            return super().invoke(ctx)
+        except Exception as error:
+            message = mends.explain(error)
+            if message is None:
+                raise
+            click.echo(message, err=True)
+            ctx.exit(1)
+
+
+@contextmanager
+def opened(*needs: Process) -> Iterator[Workshop]:
+    """The workshop, with settings that have all of `needs`."""
+    workshop = Workshop(settings.load(needs=needs))
+    try:
+        yield workshop
+    finally:
+        workshop.close()
+
+
+def secret(given: str) -> str:
+    """What was given, or the line on standard input."""
+    return (sys.stdin.readline() if given == STDIN else given).strip()
+
+
+as_json = click.option("--json", "is_json", is_flag=True, help="One JSON document, for programs.")

@@ -1,0 +1,138 @@
+"""Connecting: a grant is tried before it is stored, so that whoever pastes the wrong one learns it at once."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from integrations import oauth
+from integrations.errors import Refusal, Unauthorised
+from integrations.kommo.client import Kommo
+from integrations.kommo.entities import Account
+from integrations.oauth import TokenSet
+from integrations.turns import Priority, Turns, Window
+from integrations.wire import Wire
+from integrations.xero.client import Xero
+from worker import grants, tenants
+from worker.connections import Connection
+from worker.findings import NotDone, nearest
+from worker.grants import Credentials, GrantKind
+from worker.settings import Settings
+from worker.workshop import KOMMO_PERIOD, XERO_PLACES, Workshop, xero_windows
+
+
+@dataclass(frozen=True, slots=True)
+class Connected:
+    """What a grant opens, and until when; None where it is renewed without anybody."""
+
+    what: str
+    until: datetime | None
+
+
+class Pasted:
+    """A token that is only tried: there is no other one to be had."""
+
+    def __init__(self, vendor: str, token: str) -> None:
+        self.vendor, self._token = vendor, token
+
+    def current(self) -> str:
+        """The token."""
+        return self._token
+
+    def renew(self, stale: str) -> str:
+        """Never: Unauthorised."""
+        raise Unauthorised(self.vendor, "token", f"{len(stale)} characters were refused", reason=Refusal.REVOKED)
+
+
+def connection_named(workshop: Workshop, name: str) -> Connection:
+    """The connection of this name. NotDone, with the name that was probably meant."""
+    if name not in workshop.connections:
+        file = workshop.settings.connections_file
+        raise NotDone(f'{file} has no connection "{name}": {nearest(name, workshop.connections)}')
+    return workshop.connections[name]
+
+
+def connect_kommo(workshop: Workshop, name: str, token: str) -> Connected:
+    """Try a long-lived token (kommo.md 1.3) and store it."""
+    connection = connection_named(workshop, name)
+    expires_at = oauth.expiry(token)
+    if expires_at is None:
+        raise NotDone("this is no long-lived token: copy it whole from the integration's tab Keys and scopes in Kommo")
+    if expires_at <= workshop.now():
+        raise NotDone(f"this token ended on {expires_at:%d %B %Y}: make a new one in Kommo, it can't be prolonged")
+    account = _account(workshop, connection, token)
+    with workshop.database.begin() as session:
+        grants.store(
+            session, workshop.vault, vendor="kommo", connection=name, kind=GrantKind.LONG_LIVED, now=workshop.now(),
+            token=TokenSet(token, expires_at),
+        )  # fmt: skip
+    return Connected(f'the Kommo account "{account.name}" ({account.id}, {account.subdomain}.kommo.com)', expires_at)
+
+
+def _account(workshop: Workshop, connection: Connection, token: str) -> Account:
+    windows = [Window("second", connection.limits.kommo_second, KOMMO_PERIOD)]
+    wire = _wire(workshop, Pasted("kommo", token), workshop.turns("kommo", windows, None))
+    try:
+        address = workshop.settings.kommo_base(connection.kommo_subdomain)
+        account = Kommo(wire, base_url=address, timezone=ZoneInfo("UTC"), priority=Priority.NEW).account()
+    except Unauthorised as error:
+        if error.reason is not Refusal.REVOKED:
+            raise
+        where = f"{connection.kommo_subdomain}.kommo.com"
+        raise NotDone(
+            f"Kommo does not accept this token for {where}: make one in that account, and copy it whole"
+        ) from None
+    finally:
+        wire.close()
+    if account.subdomain.lower() != connection.kommo_subdomain:
+        told = f'the token belongs to "{account.name}" ({account.subdomain}.kommo.com)'
+        raise NotDone(
+            f'{told}, but connection "{connection.name}" says kommo_subdomain = "{connection.kommo_subdomain}"'
+        )
+    return account
+
+
+def connect_xero(workshop: Workshop, name: str, given: Credentials | None) -> Connected:
+    """Ask for a token of a custom connection (xero.md 1.7), see what it opens, and store both. The pair is the settings' unless given."""
+    connection = connection_named(workshop, name)
+    credentials = given or _configured(workshop.settings)
+    sealed = workshop.vault  # before a call: without keys nothing can be stored
+    token = oauth.client_credentials(
+        workshop.settings.xero_identity_url, credentials.client_id, credentials.client_secret, now=workshop.now()
+    )
+    what = _organisation(workshop, connection, token.access_token)
+    with workshop.database.begin() as session:
+        grants.store(
+            session, sealed, vendor="xero", connection=name, kind=GrantKind.CLIENT_CREDENTIALS, now=workshop.now(),
+            token=token, credentials=credentials,
+        )  # fmt: skip
+    return Connected(what, None)
+
+
+def _configured(settings: Settings) -> Credentials:
+    if not settings.xero_client_id or not settings.xero_client_secret:
+        mend = "set XERO_CLIENT_ID and XERO_CLIENT_SECRET, or give --client-id and --client-secret"
+        raise NotDone(f"the custom connection's id and secret are missing: {mend}")
+    return Credentials(settings.xero_client_id, settings.xero_client_secret.get_secret_value())
+
+
+def _organisation(workshop: Workshop, connection: Connection, token: str) -> str:
+    tenant_id = connection.xero_tenant_id or ""
+    turns = workshop.turns(f"xero:{tenant_id}", xero_windows(connection), XERO_PLACES)
+    wire = _wire(workshop, Pasted("xero", token), turns)
+    try:
+        base_url = workshop.settings.xero_api_url
+        reached = tenants.reached(Xero(wire, base_url=base_url, tenant_id=tenant_id, priority=Priority.NEW))
+        tenant_id = tenants.choose(connection, reached)
+        found = Xero(wire, base_url=base_url, tenant_id=tenant_id, priority=Priority.NEW).organisation()
+    finally:
+        wire.close()
+    tenants.must_be(connection, tenant_id, found)
+    return f'the Xero organisation "{found.name}" ({tenant_id})'
+
+
+def _wire(workshop: Workshop, tokens: Pasted, turns: Turns) -> Wire:
+    timing = workshop.settings.timing
+    return Wire(
+        vendor=tokens.vendor, tokens=tokens, turns=turns, connect_timeout=timing.connect_timeout_seconds,
+        read_timeout=timing.read_timeout_seconds,
+    )  # fmt: skip
