@@ -29,7 +29,7 @@ def _text(value: Json) -> str:
             return _number(value)
         case Mapping():
             return "{" + ",".join(f"{_text(str(key))}:{_text(member)}" for key, member in value.items()) + "}"
-        case Sequence():
+        case list() | tuple():
             return "[" + ",".join(_text(member) for member in value) + "]"
     raise TypeError(f"{type(value).__name__} has no exact place in JSON")
 

@@ -52,7 +52,7 @@ def zone_name(said: str) -> str:
         return found
     try:
         return ZoneInfo(said).key
-    except (ValueError, OSError):
+    except (KeyError, ValueError, OSError):
         return "UTC"
 
 

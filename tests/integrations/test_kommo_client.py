@@ -1,6 +1,6 @@
 """Kommo's verbs over a real socket, against the answers of its documents."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from zoneinfo import ZoneInfo
@@ -22,7 +22,7 @@ from integrations.kommo.entities import (
 from integrations.turns import Heard, Priority
 from integrations.wire import Wire
 from tests.integrations.conftest import OpenBudget
-from tests.integrations.vendor import Vendor, empty, page, sample, said
+from tests.integrations.vendor import Reply, Vendor, empty, page, said, sample
 
 MOSCOW = ZoneInfo("Europe/Moscow")  # the document's account is three hours ahead
 SINCE = datetime(2026, 3, 1, tzinfo=UTC)
@@ -277,7 +277,12 @@ def test_fields_are_made_in_both_of_the_documented_answers(kommo: Kommo, vendor:
 def test_fields_are_listed(kommo: Kommo, vendor: Vendor):
     vendor.will(kommos("fields_created"))
     (field,) = kommo.fields("companies")
-    assert (field.id, field.name, field.code, field.kind) == (4457223, "multi select", "multi_select_code", "multiselect")
+    assert (field.id, field.name, field.code, field.kind) == (
+        4457223,
+        "multi select",
+        "multi_select_code",
+        "multiselect",
+    )
     assert (field.is_api_only, field.group_id) == (False, None)
     assert vendor.last.path == "/acme/api/v4/companies/custom_fields"
 
@@ -350,7 +355,7 @@ def test_a_file_is_put_on_a_lead(kommo: Kommo, vendor: Vendor):
 
 
 def test_more_files_than_a_page_holds_are_read_backwards(kommo: Kommo, vendor: Vendor):
-    def files(ids):
+    def files(ids: Iterable[int]) -> Reply:
         return said({"_embedded": {"files": [{"file_uuid": f"f{one}", "id": one} for one in ids]}})
 
     vendor.will(files(range(300, 50, -1)), files(range(50, 0, -1)))

@@ -91,7 +91,14 @@ def test_what_is_no_date_is_none(value):
 
 @pytest.mark.parametrize(
     ("value", "found"),
-    [("12", Decimal(12)), (Decimal("1.50"), Decimal("1.50")), ("", None), ("NaN", None), ("twelve", None), (None, None)],
+    [
+        ("12", Decimal(12)),
+        (Decimal("1.50"), Decimal("1.50")),
+        ("", None),
+        ("NaN", None),
+        ("twelve", None),
+        (None, None),
+    ],
 )
 def test_numbers_come_as_strings_or_as_numbers(value, found):
     assert number(field(value)) == found

@@ -6,9 +6,10 @@ from datetime import UTC, datetime
 from decimal import Decimal
 
 import pytest
+import requests
 
 from integrations import line
-from integrations.answer import Answer
+from integrations.answer import Answer, Effect
 from integrations.errors import (
     Broken,
     CallError,
@@ -20,7 +21,7 @@ from integrations.errors import (
     Unreachable,
 )
 from integrations.turns import Heard, Priority, Turns, Window, open_redis
-from integrations.wire import Wire
+from integrations.wire import CallRecord, Wire
 from integrations.xero import dialect
 from tests.integrations.conftest import Grant, OpenBudget
 from tests.integrations.vendor import Reply, Vendor, empty, page, said
@@ -29,7 +30,7 @@ Wires = Callable[..., Wire]
 EXPIRED = said({"Detail": "TokenExpired: token expired at 08/12/2022 07:00:40", "Status": 401}, 401)
 
 
-def call(wire: Wire, url: str, *, effect: str = "none", method: str = "GET", **more) -> Answer:
+def call(wire: Wire, url: str, *, effect: Effect = "none", method: str = "GET", **more) -> Answer:
     settings = {"write": effect != "none", "priority": Priority.NEW, "meaning": dialect.meaning, **more}
     return wire.send(method, url, effect=effect, **settings)
 
@@ -48,13 +49,13 @@ def nobody() -> str:
 
 
 @pytest.mark.parametrize("effect", ["none", "same", "create"])
-def test_a_connection_that_was_never_made_is_unreachable_for_every_call(wire: Wire, nobody: str, effect: str):
+def test_a_connection_that_was_never_made_is_unreachable_for_every_call(wire: Wire, nobody: str, effect: Effect):
     with pytest.raises(Unreachable, match="not connected"):
         call(wire, nobody, effect=effect)
 
 
 @pytest.mark.parametrize("effect", ["none", "create"])
-def test_a_name_that_nobody_has_is_unreachable(wire: Wire, effect: str):
+def test_a_name_that_nobody_has_is_unreachable(wire: Wire, effect: Effect):
     with pytest.raises(Unreachable, match="not connected"):
         call(wire, "http://no-such-host.invalid/api", effect=effect)
 
@@ -157,7 +158,8 @@ def test_reads_need_no_fence(wires: Wires, vendor: Vendor):
 
 def test_the_same_wire_serves_another_job_under_its_own_fence(wires: Wires, vendor: Vendor):
     vendor.will(said({}), said({}))
-    mine, theirs = [], []
+    mine: list[CallRecord] = []
+    theirs: list[CallRecord] = []
     wire = wires(on_call=mine.append)
     other = wire.fenced(lambda: False, theirs.append)
     call(wire, vendor.url, effect="same")
@@ -251,7 +253,7 @@ def test_no_netrc_takes_the_place_of_the_token(wires: Wires, vendor: Vendor, tmp
     monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
     vendor.will(said({}))
     session = wires()._line._session
-    prepared = session.prepare_request(line.requests.Request("GET", vendor.url, auth=line.Bearer("mine")))
+    prepared = session.prepare_request(requests.Request("GET", vendor.url, auth=line.Bearer("mine")))
     assert prepared.headers["Authorization"] == "Bearer mine"
 
 
@@ -266,7 +268,12 @@ def test_a_proxy_is_not_asked_for_this_machine(wire: Wire, vendor: Vendor, monke
 
 @pytest.mark.parametrize(
     ("url", "own"),
-    [("http://localhost:1", True), ("http://127.0.0.1", True), ("http://[::1]:9", True), ("https://api.xero.com", False)],
+    [
+        ("http://localhost:1", True),
+        ("http://127.0.0.1", True),
+        ("http://[::1]:9", True),
+        ("https://api.xero.com", False),
+    ],
 )
 def test_which_addresses_are_this_machine(url: str, own: bool):
     assert line.is_loopback(url) is own
