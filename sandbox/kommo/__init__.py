@@ -10,14 +10,14 @@ from typing import Any
 
 from sandbox.kit import Kit, Vendor
 from sandbox.kommo.app import create_app
-from sandbox.kommo.books import books
+from sandbox.kommo.books import books as read_books
 from sandbox.kommo.control import control_blueprint
 from sandbox.kommo.drive import create_drive
 from sandbox.kommo.gate import Gate, Subdomains, fault_answer
 from sandbox.kommo.seed import ADMIN_ID, fill
 from sandbox.kommo.state import State
 
-__all__ = ["State", "books", "control_blueprint", "create_app", "open_vendor"]
+__all__ = ["State", "control_blueprint", "create_app", "open_vendor"]
 
 
 def open_vendor(kit: Kit, seed: str) -> Vendor:
@@ -44,7 +44,7 @@ def open_vendor(kit: Kit, seed: str) -> Vendor:
     return Vendor(
         name="kommo",
         ports={"kommo": Subdomains(state, account_host), "drive": drive},
-        books=lambda: books(state),
+        books=lambda: read_books(state),
         reset=reset,
         blueprint=control_blueprint(state, gate),
         ready=ready,

@@ -52,6 +52,13 @@ class Query:
         values: Iterable[Any] = found.values() if isinstance(found, dict) else [found]
         return [part for value in values if isinstance(value, str) for part in value.split(",")]
 
+    def names(self, *path: str) -> list[str] | None:
+        """Like `texts`, but a comma belongs to the name."""
+        found = self.at(*path)
+        if found is None:
+            return None
+        return [value for value in (found.values() if isinstance(found, dict) else [found]) if isinstance(value, str)]
+
     def ids(self, *path: str) -> list[int] | None:
         texts = self.texts(*path)
         if texts is None:

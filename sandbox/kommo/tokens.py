@@ -2,7 +2,6 @@
 
 import base64
 import json
-import time
 import uuid
 from dataclasses import dataclass
 from typing import Any
@@ -73,7 +72,7 @@ class Tokens:
         those = [grant for grant in self._grants.values() if token in (None, grant.token)]
         for grant in those:
             if expire:
-                grant.expires_at = time.time()
+                grant.expires_at = self._clock.stamp()
             else:
                 grant.revoked = True
         return len(those)

@@ -138,7 +138,7 @@ def _find(state: State, kind: EntityKind, asked: Query) -> Iterable[Client]:
     rows: Iterable[Client] = (
         clients.values() if ids is None else (clients[one] for one in sorted(set(ids)) if one in clients)
     )
-    names = asked.texts("filter", "name")
+    names = asked.names("filter", "name")
     span = asked.span("filter", "updated_at")
     found = search(state, asked.search) if asked.search else None
     return (

@@ -174,7 +174,7 @@ def _tests(state: State, asked: Query) -> list[Callable[[Lead], bool]]:
         span = asked.span("filter", name)
         if span is not None:
             tests.append(_is_within(name, span))
-    names = asked.texts("filter", "name")
+    names = asked.names("filter", "name")
     if names is not None:
         tests.append(lambda lead: lead.name in names)
     if asked.search:
