@@ -3,7 +3,7 @@
 import os
 import signal
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -64,10 +64,18 @@ class Processes:
         """A line that ends by itself (`release`), and what it said; `NotReady` with the end of that if it fails."""
         return self._await_end(self._start(kind, kind, self.environment))
 
-    def admin(self, *words: str) -> str:
-        """What `python -m admin` says to a command; `NotReady` with its words if it fails."""
-        command = [sys.executable, "-m", "admin", *words]
-        return self._await_end(self._children.start("admin", command, env=self.environment, cwd=self._root))
+    def admin(self, *commands: Sequence[str]) -> list[str]:
+        """What `python -m admin` says to each of these, all asked at once; `NotReady` with its words if one fails."""
+        asked = [
+            self._children.start(
+                f"admin-{'-'.join(words[:2])}",
+                [sys.executable, "-m", "admin", *words],
+                env=self.environment,
+                cwd=self._root,
+            )
+            for words in commands
+        ]
+        return [self._await_end(child) for child in asked]
 
     def _await_end(self, child: Child) -> str:
         try:

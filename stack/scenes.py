@@ -19,7 +19,7 @@ APPROVED = {"pipeline": "Sales", "stage": "Payment approved"}
 
 BY_HAND = "raised by hand"
 
-QUIET = 2.0
+QUIET = 2.5
 """Seconds without a call after which all is idle: more than the two between two sweeps, which would ring what still waits."""
 
 MOST_XERO_CALLS, MOST_KOMMO_CALLS = 3, 8

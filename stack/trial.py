@@ -55,11 +55,10 @@ def bring_up(processes: Processes, sandbox: Sandbox, *, kinds: Mapping[str, int]
     """From an empty database to a product that both vendors' webhooks reach."""
     say("making the database")
     processes.run("release")
-    say("connecting both systems")
-    connect(processes, sandbox)
-    say("starting " + ", ".join(f"{count} {kind}" for kind, count in kinds.items()))
+    say("starting " + ", ".join(f"{count} {kind}" for kind, count in kinds.items()) + ", and connecting both systems")
     for kind, count in kinds.items():
         processes.start(kind, count)
+    connect(processes, sandbox)
     processes.wait_ready()
     point_xero_at(processes[processes.of("web")[-1]].url, processes, sandbox)
 
@@ -67,17 +66,19 @@ def bring_up(processes: Processes, sandbox: Sandbox, *, kinds: Mapping[str, int]
 def connect(processes: Processes, sandbox: Sandbox) -> None:
     """What an operator does once: both grants, then `setup`."""
     ready = sandbox.ready
-    processes.admin("connect", "kommo", CONNECTION, "--token", ready["kommo_token"])
     pair = ("--client-id", ready["xero_client_id"], "--client-secret", ready["xero_client_secret"])
-    processes.admin("connect", "xero", CONNECTION, "--client-credentials", *pair)
-    processes.admin("setup", CONNECTION)
+    processes.admin(
+        ("connect", "kommo", CONNECTION, "--token", ready["kommo_token"]),
+        ("connect", "xero", CONNECTION, "--client-credentials", *pair),
+    )
+    processes.admin(("setup", CONNECTION))
 
 
 def point_xero_at(base_url: str, processes: Processes, sandbox: Sandbox) -> None:
     """What an operator types into Xero's page for developers; Xero asks the receiver whether it holds the key."""
     target = {"url": f"{base_url}/webhooks/xero", "key": processes.environment["XERO_WEBHOOK_KEY"]}
     verdict = sandbox.post("xero/webhook", target)
-    if not verdict.get("ok", True):
+    if not verdict["ok"]:
         raise NotReady(f"the receiver failed Xero's intent to receive: {verdict}")
 
 
