@@ -6,7 +6,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from sandbox.xero.act import Act, new_id
-from sandbox.xero.organisation import Contacts, fold
+from sandbox.xero.folding import fold
+from sandbox.xero.organisation import Contacts
 from sandbox.xero.records import ADDRESS_TYPES, NO_ID, PHONE_TYPES, Address, Contact, Person, Phone
 from sandbox.xero.wire import Asked
 

@@ -8,7 +8,8 @@ from uuid import UUID
 from sandbox.xero import where
 from sandbox.xero.answers import Call, page_of
 from sandbox.xero.arithmetic import ZERO
-from sandbox.xero.organisation import Contacts, Invoices, Kept, Organisation, Register, fold
+from sandbox.xero.folding import fold
+from sandbox.xero.organisation import Contacts, Invoices, Kept, Organisation, Register
 from sandbox.xero.records import Contact, Invoice, Payment
 from sandbox.xero.shapes import Shape
 

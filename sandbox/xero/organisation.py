@@ -1,11 +1,11 @@
 """One organisation's registers, with an index for each thing that is looked up."""
 
-import unicodedata
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import Generic, Protocol, TypeVar
 
+from sandbox.xero.folding import fold
 from sandbox.xero.records import (
     Account,
     Allocation,
@@ -29,14 +29,6 @@ class Kept(Protocol):
 
 
 Record = TypeVar("Record", bound=Kept)
-
-
-def fold(text: str) -> str:
-    """Text as Xero compares it: without case and accents (xero.md 6.1)."""
-    if text.isascii():
-        return text.lower()
-    plain = unicodedata.normalize("NFKD", text.casefold())
-    return "".join(sign for sign in plain if not unicodedata.combining(sign))
 
 
 class Index:

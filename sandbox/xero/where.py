@@ -13,6 +13,8 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
+from sandbox.xero.folding import fold
+
 Value = str | Decimal | bool | UUID | date | datetime | None
 Fields = Mapping[str, Callable[[object], Value]]  # lower-case name -> how to read it off a record
 
@@ -269,14 +271,14 @@ def _text_method(actual: Value, method: str, wanted: Value, *, null_fails: bool)
         return False
     if not isinstance(actual, str) or not isinstance(wanted, str):
         raise QueryError("Syntax error")
-    left, right = actual.casefold(), wanted.casefold()
+    left, right = fold(actual), fold(wanted)
     if method == "contains":
         return right in left
     return left.startswith(right) if method == "startswith" else left.endswith(right)
 
 
 def _alike(actual: Value, wanted: Value) -> tuple[tuple[Any], tuple[Any]]:
-    """Both sides in one comparable form, in a tuple; text without case (xero.md 4.10). Unlike kinds are an error."""
+    """Both sides in one comparable form, in a tuple; text without case and accents (xero.md 4.10, 6.1). Unlike kinds are an error."""
     left, right = _folded(actual), _folded(wanted)
     if type(left) is not type(right):
         raise QueryError(
@@ -287,7 +289,7 @@ def _alike(actual: Value, wanted: Value) -> tuple[tuple[Any], tuple[Any]]:
 
 def _folded(value: Value) -> Value:
     if isinstance(value, str):
-        return value.casefold()
+        return fold(value)
     if isinstance(value, datetime):
         return value.replace(tzinfo=None)
     if isinstance(value, date):
