@@ -12,7 +12,7 @@ from flask import request
 Effect = Literal["none", "taken", "refused"]
 
 # what a long attack makes in an hour; older calls are forgotten
-KEPT = 500_000
+KEPT = 200_000
 
 
 @dataclass(slots=True)

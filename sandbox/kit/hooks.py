@@ -55,6 +55,7 @@ class Delivery:
     attempts: list[Attempt] = field(default_factory=list)
     due: float = 0.0
     hurried: bool = False
+    forgotten: bool = False  # by a reset, while it was being sent
 
     @property
     def is_pending(self) -> bool:
@@ -123,6 +124,7 @@ class Hooks:
         self._lock = threading.Lock()
         self._ids = itertools.count(1)
         self._deliveries: list[Delivery] = []
+        self._pending: dict[int, Delivery] = {}
         self._senders: list[Sender] = []
 
     def sender(
@@ -162,7 +164,14 @@ class Hooks:
             for delivery, delay in zip(copies, delays, strict=True):
                 delivery.due = ticks + delay
             self._deliveries += copies
+            self._pending |= {delivery.id: delivery for delivery in copies}
             return copies
+
+    def settle(self, delivery: Delivery) -> None:
+        """After an attempt: what is delivered or lost waits no longer."""
+        if not delivery.is_pending:
+            with self._lock:
+                self._pending.pop(delivery.id, None)
 
     def all(self, *, after: int = 0, vendor: str | None = None, state: str | None = None) -> list[dict[str, Any]]:
         with self._lock:
@@ -175,13 +184,13 @@ class Hooks:
 
     def pending(self) -> int:
         with self._lock:
-            return sum(delivery.is_pending for delivery in self._deliveries)
+            return len(self._pending)
 
     def flush(self) -> int:
         """Tries at once all that waits, retries included; answers when each was tried. How many there were."""
         with self._lock:
-            waiting = {delivery.id: len(delivery.attempts) for delivery in self._deliveries if delivery.is_pending}
-            those = [delivery for delivery in self._deliveries if delivery.id in waiting]
+            those = list(self._pending.values())
+            waiting = {delivery.id: len(delivery.attempts) for delivery in those}
         for delivery in those:
             delivery.hurried = True
         for sender in self._senders:
@@ -198,7 +207,10 @@ class Hooks:
         for sender in self._senders:
             sender.drop()
         with self._lock:
+            for delivery in self._pending.values():
+                delivery.forgotten = True
             self._deliveries.clear()
+            self._pending.clear()
         self._noise.reset()
 
     def stop(self) -> None:
@@ -250,6 +262,9 @@ class Sender:
             state = "lost" if wait is None else "retrying"
         delivery.state = state
         delivery.attempts.append(attempt)
+        self._hooks.settle(delivery)
+        if delivery.forgotten:
+            return None
         if self._after is not None:
             self._after(delivery)
         return None if wait is None else self._hooks.clock.lasts(wait)

@@ -127,14 +127,15 @@ class Dispatcher:
 
     def _bodies(self, occurrences: list["Occurrence"]) -> list[bytes]:
         how = self._state.switches["bodies"]
-        if how == "entity":
-            return [self._body([one]) for one in occurrences]
-        if how == "all":
-            return [self._body(occurrences)]
-        by_action: dict[tuple[str, str], list[Occurrence]] = {}
+        most = 1 if how == "entity" else self._state.switches["most_in_body"]
+        together: dict[tuple[str, str] | None, list[Occurrence]] = {}
         for one in occurrences:
-            by_action.setdefault((one.group, one.action), []).append(one)
-        return [self._body(those) for those in by_action.values()]
+            together.setdefault(None if how == "all" else (one.group, one.action), []).append(one)
+        return [
+            self._body(those[start : start + most])
+            for those in together.values()
+            for start in range(0, len(those), most)
+        ]
 
     def _body(self, occurrences: list["Occurrence"]) -> bytes:
         groups: dict[str, dict[str, list[Any]]] = {}

@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any
 from urllib.parse import quote_plus
 from zoneinfo import ZoneInfo
@@ -19,7 +20,9 @@ def encode(content: dict[str, Any]) -> bytes:
     return "&".join(f"{_quote(name)}={_quote(value)}" for name, value in _pairs("", content)).encode("ascii")
 
 
+@lru_cache(maxsize=50_000)
 def _quote(text: str) -> str:
+    """Names come again and again, and so do most values."""
     return quote_plus(text, safe="").replace("~", "%7E")
 
 

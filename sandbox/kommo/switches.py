@@ -32,6 +32,7 @@ SWITCHES: dict[str, Any] = {
     "timeout_class": 0,  # or 499: how a time-out counts on the ladder of retries
     "status_also_updates": True,  # a stage move comes as `status` and as `update`
     "bodies": "action",  # one body an action; "entity": one each; "all": all actions in one
+    "most_in_body": 100,  # entries; how many a real bulk action puts into one is not documented
     "account_block": "first",  # or "last", as in older captures
     "account_domain": None,  # "amocrm.com": how accounts from before the new name call themselves
     "api_user_in_hooks": "user",  # or "robot": modified_user_id 0 for API writes
