@@ -1,19 +1,16 @@
 """`python -m sandbox`: both vendors, the drive and the control plane, until SIGTERM or SIGINT."""
 
 import argparse
-import importlib
-import importlib.util
 import json
 import signal
 import sys
 import threading
 from pathlib import Path
 
+from sandbox import kommo, xero
 from sandbox.kit.stand import PORTS, Sandbox
-from sandbox.kit.vendor import OpenVendor
 
 FIRST_PORT = 9100
-VENDORS = ("kommo", "xero")
 
 
 def read_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -26,17 +23,10 @@ def read_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def find_vendors() -> list[OpenVendor]:
-    parts = [
-        importlib.import_module(f"sandbox.{name}") for name in VENDORS if importlib.util.find_spec(f"sandbox.{name}")
-    ]
-    return [part.open_vendor for part in parts if hasattr(part, "open_vendor")]
-
-
 def main() -> None:
     asked = read_arguments()
     sandbox = Sandbox(
-        find_vendors(),
+        [kommo.open_vendor, xero.open_vendor],
         seed=asked.seed,
         numbers={name: getattr(asked, f"{name}_port") for name in PORTS},
         settings={"time_factor": asked.time_factor},

@@ -2,9 +2,7 @@
 
 import json
 import threading
-import time
-from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -14,16 +12,8 @@ from flask import Flask, request
 from sandbox.kit import Answer, Kit, Vendor, note
 from sandbox.kit.faults import Fault
 from sandbox.kit.stand import Sandbox
-
-
-def until(check: Callable[[], Any], timeout: float = 5.0) -> Any:
-    end = time.monotonic() + timeout
-    while time.monotonic() < end:
-        found = check()
-        if found:
-            return found
-        time.sleep(0.01)
-    raise AssertionError("it did not come true in time")
+from tests.conftest import wait_until
+from tests.sandbox.receiver import Receiver
 
 
 def open_toy(kit: Kit, _seed: str) -> Vendor:
@@ -86,40 +76,9 @@ class Toy:
         self.tell("/faults", {"vendor": "kommo", "call": "POST /things", **wanted})
 
 
-class Receiver:
-    """Answers hooks as it is told, and remembers them."""
-
-    def __init__(self) -> None:
-        self.bodies: list[str] = []
-        self.statuses: list[int] = []
-        receiver = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                receiver.bodies.append(self.rfile.read(int(self.headers["content-length"])).decode())
-                status = receiver.statuses.pop(0) if receiver.statuses else 200
-                if status == 0:
-                    time.sleep(0.5)
-                self.send_response(status or 200)
-                self.send_header("content-length", "0")
-                self.end_headers()
-
-            def log_message(self, *_args: Any) -> None:
-                pass
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.handle_error = lambda *_args: None  # type: ignore[method-assign]  # senders that gave up are the point
-        self.url = f"http://127.0.0.1:{self._server.server_port}/hook"
-        threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
-
-    def stop(self) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-
-
 @pytest.fixture
 def receiver() -> Iterator[Receiver]:
-    made = Receiver()
+    made = Receiver(late_s=0.5)
     yield made
     made.stop()
 
@@ -177,7 +136,7 @@ def test_a_held_answer_waits_for_its_release(toy: Toy):
         target=lambda: answers.append(requests.post(f"{toy.url}/things", data="x", timeout=10).status_code)
     )
     asking.start()
-    held = until(lambda: toy.ask("/held"))
+    held = wait_until(lambda: toy.ask("/held"))
     assert toy.ask("/books")["kommo"]["things"] == ["x"]
     assert answers == []
     toy.tell(f"/held/{held[0]['id']}/release")
@@ -231,7 +190,7 @@ def test_an_unknown_setting_is_refused_and_a_reset_brings_the_defaults_back(toy:
 def test_hooks_are_sent_in_order_with_the_headers_given(toy: Toy, receiver: Receiver):
     for number in range(20):
         toy.session.post(f"{toy.url}/hook", params={"to": receiver.url}, data=str(number), timeout=5)
-    until(lambda: toy.ask("/webhooks/pending")["count"] == 0)
+    wait_until(lambda: toy.ask("/webhooks/pending")["count"] == 0)
     assert receiver.bodies == [str(number) for number in range(20)]
     assert toy.ask("/webhooks")[0]["headers"] == {"content-type": "text/plain", "user-agent": "toy/1"}
 
@@ -240,7 +199,7 @@ def test_a_hook_is_tried_again_and_at_last_lost(toy: Toy, receiver: Receiver):
     toy.tell("/settings", {"time_factor": 100}, "PATCH")
     receiver.statuses = [500, 0, 404]
     toy.session.post(f"{toy.url}/hook", params={"to": receiver.url}, data="x", timeout=5)
-    [sent] = until(lambda: [hook for hook in toy.ask("/webhooks") if hook["state"] == "lost"])
+    [sent] = wait_until(lambda: [hook for hook in toy.ask("/webhooks") if hook["state"] == "lost"])
     assert [(attempt["status"], attempt["error"]) for attempt in sent["attempts"]] == [
         (500, ""),
         (None, "timeout"),
@@ -251,7 +210,7 @@ def test_a_hook_is_tried_again_and_at_last_lost(toy: Toy, receiver: Receiver):
 def test_a_flush_does_not_wait_for_the_ladder(toy: Toy, receiver: Receiver):
     receiver.statuses = [500]
     toy.session.post(f"{toy.url}/hook", params={"to": receiver.url}, data="x", timeout=5)
-    until(lambda: toy.ask("/webhooks?state=retrying"))
+    wait_until(lambda: toy.ask("/webhooks?state=retrying"))
     assert toy.tell("/webhooks/flush").json() == {"sent": 1, "pending": 0}
     assert receiver.bodies == ["x", "x"]
 
@@ -268,7 +227,7 @@ def test_noise_drops_doubles_and_reorders_by_its_seed(toy: Toy, receiver: Receiv
     toy.tell("/settings", {"noise": noise}, "PATCH")
     for number in range(40):
         toy.session.post(f"{toy.url}/hook", params={"to": receiver.url}, data=str(number), timeout=5)
-    until(lambda: toy.ask("/webhooks/pending")["count"] == 0)
+    wait_until(lambda: toy.ask("/webhooks/pending")["count"] == 0)
     dropped = toy.ask("/webhooks?state=dropped")
     doubled = [hook for hook in toy.ask("/webhooks") if hook["copy_of"]]
     arrived = [int(body) for body in receiver.bodies]

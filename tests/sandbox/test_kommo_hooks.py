@@ -6,7 +6,8 @@ from urllib.parse import parse_qsl
 import pytest
 
 from tests.conftest import wait_until
-from tests.sandbox.kommo_stand import APPROVED, OFFER, SALES, WON, Receiver, Stand
+from tests.sandbox.kommo_stand import APPROVED, OFFER, SALES, WON, Stand
+from tests.sandbox.receiver import Receiver
 
 
 @pytest.fixture(scope="module")
