@@ -455,7 +455,7 @@ def organisation(profile: Profile) -> Shape:
         "FinancialYearEndDay": 31,
         "FinancialYearEndMonth": 3,
         "SalesTaxBasis": "ACCRUALS",
-        "SalesTaxPeriod": "TWOMONTHLY",
+        "SalesTaxPeriod": "2MONTHLY",
         "DefaultSalesTax": "Remember previous",
         "DefaultPurchasesTax": "Remember previous",
         "PeriodLockDate": calendar(profile.period_lock_date) if profile.period_lock_date else None,
