@@ -6,6 +6,9 @@ import click
 
 from admin.connections import connect, set_up
 from admin.door import Careful
+from admin.health import check, status
+from admin.jobs import jobs
+from admin.stories import trace
 from worker import logs
 
 
@@ -19,5 +22,5 @@ def main() -> None:
     logging.getLogger().setLevel(logging.WARNING)  # the commands themselves tell an operator what happens
 
 
-for command in (connect, set_up):
+for command in (connect, set_up, check, status, jobs, trace):
     main.add_command(command)

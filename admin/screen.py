@@ -32,14 +32,23 @@ def tell_json(told: object) -> None:
 
 
 def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """A table for a person, or nothing where it has no rows."""
+    """A table for a person, with a line below it; or nothing where it has no rows."""
     shown = [[cell(value) for value in row] for row in rows]
     if not shown:
         return
-    drawn = Table(*columns, title=title or None, title_justify="left", box=None, header_style="bold", pad_edge=False)
+    drawn = Table(
+        *columns,
+        title=title or None,
+        title_justify="left",
+        title_style="bold",
+        box=None,
+        header_style="dim",
+        pad_edge=False,
+    )
     for row in shown:
         drawn.add_row(*row)
     console().print(drawn)
+    tell("")
 
 
 def cell(value: object) -> Text:

@@ -3,25 +3,23 @@
 from collections.abc import Iterator
 from datetime import date
 
+from integrations.kommo.entities import Account as KommoAccount
 from worker import marks
 from worker.connections import Connection
-from worker.facts import Facts
 from worker.findings import Finding, failed, nearest, note, ok
 from worker.invoicing import Books, find_rate
-from worker.world import books_of
 
 # Ledger accounts that sales are booked on (xero.md 7.4).
 REVENUE = frozenset({"REVENUE", "SALES", "OTHERINCOME"})
 
 
-def findings(connection: Connection, known: Facts) -> list[Finding]:
-    """How each of them stands."""
-    books = books_of(known)
+def findings(connection: Connection, books: Books, account: KommoAccount | None) -> list[Finding]:
+    """How each of them stands; what hangs on the Kommo account is left out where that is not known."""
     return [
         _account(connection, books),
         _tax(connection, books),
-        _currency(connection, books, known.kommo.currency),
-        *_marks(connection, known.kommo.subdomain),
+        *([_currency(connection, books, account.currency)] if account else []),
+        *_marks(connection, account.subdomain if account else connection.kommo_subdomain),
     ]
 
 
@@ -69,9 +67,8 @@ def _currency(connection: Connection, books: Books, kommo_currency: str) -> Find
     )
 
 
-def lock(known: Facts, *, today: date) -> Finding:
+def lock(books: Books, *, today: date) -> Finding:
     """Whether an invoice of today can be booked: what is locked now may be open when a deal comes, so `setup` does not ask."""
-    books = books_of(known)
     if books.lock_date is None:
         return ok("lock dates", "none")
     if today <= books.lock_date:

@@ -1,0 +1,105 @@
+"""Checks: every precondition of the service, each with its mend. They only look, and change nothing."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from redis import RedisError
+
+from worker import canary, connection_checks, mends
+from worker.connecting import connection_named
+from worker.findings import Finding, Grade, failed, note, ok
+from worker.overview import CANARY_LATE
+from worker.workshop import Workshop
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+
+# Leases are judged by each machine's own clock: renewed every three seconds for ten, they stand this much.
+CLOCKS_APART = timedelta(seconds=3)
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """A finding about one connection, or about the installation (None)."""
+
+    connection: str | None
+    about: str
+    grade: Grade
+    said: str
+    mend: str
+
+
+def check(workshop: Workshop, name: str | None = None) -> Iterator[Checked]:
+    """Look at everything, or at one connection and what all need. Raises NotDone where there is no connection of that name."""
+    chosen = [connection_named(workshop, name)] if name else list(workshop.connections.values())
+    database = _database(workshop)
+    yield _checked(None, database)
+    for finding in (*_redis(workshop), _canary(workshop), _address(workshop)):
+        yield _checked(None, finding)
+    if database.grade is Grade.OK:
+        for connection in chosen:
+            for finding in connection_checks.findings(workshop, connection):
+                yield _checked(connection.name, finding)
+
+
+def _checked(connection: str | None, finding: Finding) -> Checked:
+    return Checked(connection, finding.about, finding.grade, finding.said, finding.mend)
+
+
+def _database(workshop: Workshop) -> Finding:
+    wanted = set(ScriptDirectory(str(MIGRATIONS)).get_heads())
+    try:
+        with workshop.database.reading() as session:
+            there = set(MigrationContext.configure(session.connection()).get_current_heads())
+    except sa.exc.SQLAlchemyError as error:
+        return failed("database", mends.explain(error) or type(error).__name__, "start it, or mend DATABASE_URL")
+    if there != wanted:
+        return failed("database", mends.NOT_MIGRATED)
+    return ok("database", f"{workshop.database.engine.dialect.name}, brought up to date")
+
+
+def _redis(workshop: Workshop) -> list[Finding]:
+    try:
+        memory: Any = workshop.redis.info("memory")
+        told: Any = workshop.redis.time()
+    except RedisError as error:
+        return [failed("redis", mends.explain(error) or "", "start it, or mend REDIS_URL")]
+    return [_policy(memory.get("maxmemory_policy")), _clock(workshop.now(), datetime.fromtimestamp(told[0], UTC))]
+
+
+def _policy(policy: str | None) -> Finding:
+    if policy not in {"noeviction", None}:
+        said = f"Redis throws keys away when it is full ({policy}), budgets among them"
+        return failed("redis", said, "set maxmemory-policy noeviction")
+    return ok("redis", "answers, and keeps what it is given")
+
+
+def _clock(ours: datetime, theirs: datetime) -> Finding:
+    apart = abs(ours - theirs)
+    if apart > CLOCKS_APART:
+        said = f"this machine's clock and that of Redis are {apart.total_seconds():.0f} s apart"
+        return failed("clock", said, "let both keep time by NTP")
+    return ok("clock", "agrees with that of Redis")
+
+
+def _canary(workshop: Workshop) -> Finding:
+    heard = canary.last_heard(workshop.redis)
+    mend = "start the lines worker and beat of the Procfile"
+    if heard is None:
+        return failed("workers", "no worker has heard a ring yet", mend)
+    age = workshop.now() - heard
+    if age > CANARY_LATE:
+        return failed("workers", f"no worker has heard a ring for {age.total_seconds():.0f} s", mend)
+    return ok("workers", f"one heard a ring {age.total_seconds():.0f} s ago")
+
+
+def _address(workshop: Workshop) -> Finding:
+    address = workshop.settings.public_url
+    if not address.startswith("https://"):
+        return note("address", f"PUBLIC_URL is {address}", "Kommo and Xero only reach an https address on the internet")
+    return ok("address", address)

@@ -1,0 +1,176 @@
+"""How the service is doing, on one screen: jobs, deliveries, budgets, grants, and who was last heard of."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from integrations.errors import RateLimited
+from integrations.turns import Turns, Window
+from worker import canary, routes
+from worker.beat import CANARY_EVERY
+from worker.deliveries import Delivery
+from worker.grants import Grant, GrantKind
+from worker.jobs import Job, State
+from worker.workshop import KOMMO_PERIOD, XERO_PLACES, Workshop, xero_windows
+
+# Two canaries may be late in a burst; three mean that nobody listens.
+CANARY_LATE = timedelta(seconds=3 * CANARY_EVERY)
+
+# The newest of those that were not understood: enough to see whether it is one accident or a habit.
+MOST_PROBLEMS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """So many jobs of a kind in a state."""
+
+    kind: str
+    state: str
+    jobs: int
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """A delivery that was not understood, or is nobody's."""
+
+    delivery_id: int
+    source: str
+    received_at: datetime
+    problem: str
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """What is left of a vendor account's calls, by window; `stop` is for how many seconds nothing may be sent."""
+
+    key: str
+    left: dict[str, float] | None
+    problem: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class GrantView:
+    """How long a grant lasts; `days_left` None where it is renewed by itself. `refusal` is why the vendor does not let us in."""
+
+    connection: str
+    vendor: str
+    kind: str
+    days_left: int | None
+    refusal: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """When a connection's vendor last sent a webhook."""
+
+    connection: str
+    source: str
+    at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """All of it."""
+
+    at: datetime
+    jobs: tuple[Count, ...]
+    oldest_due: datetime | None
+    not_understood: int
+    problems: tuple[Problem, ...]
+    budgets: tuple[Budget, ...]
+    grants: tuple[GrantView, ...]
+    heard: tuple[Heard, ...]
+    canary_at: datetime | None
+    is_canary_late: bool
+
+
+def look(workshop: Workshop) -> Overview:
+    """How everything stands now. No call to a vendor is made."""
+    now, names = workshop.now(), sorted(workshop.connections)
+    sung = canary.last_heard(workshop.redis)
+    with workshop.database.reading() as session:
+        return Overview(
+            at=now,
+            jobs=tuple(counts(session)),
+            oldest_due=oldest_due(session, now),
+            not_understood=_count_problems(session),
+            problems=tuple(_problems(session)),
+            budgets=tuple(_budgets(workshop, session)),
+            grants=tuple(grants(session, now)),
+            heard=tuple(_heard(session, names)),
+            canary_at=sung,
+            is_canary_late=sung is None or now - sung > CANARY_LATE,
+        )
+
+
+def counts(session: Session) -> list[Count]:
+    """How many jobs there are of each kind in each state."""
+    statement = sa.select(Job.kind, Job.state, sa.func.count()).group_by(Job.kind, Job.state)
+    return [
+        Count(kind, state, number) for kind, state, number in session.execute(statement.order_by(Job.kind, Job.state))
+    ]
+
+
+def oldest_due(session: Session, now: datetime) -> datetime | None:
+    """Since when the job waits that has waited longest for a worker."""
+    return session.scalar(sa.select(sa.func.min(Job.due_at)).where(Job.state == State.QUEUED, Job.due_at <= now))
+
+
+def grants(session: Session, now: datetime) -> list[GrantView]:
+    """All grants."""
+    found = session.scalars(sa.select(Grant).order_by(Grant.connection, Grant.vendor))
+    return [
+        GrantView(grant.connection, grant.vendor, grant.kind, days_left(grant, now), grant.refusal) for grant in found
+    ]
+
+
+def days_left(grant: Grant, now: datetime) -> int | None:
+    """Whole days until a person must connect again; below zero where the time is over, None where it never comes."""
+    if grant.kind != GrantKind.LONG_LIVED or grant.expires_at is None:
+        return None
+    return (grant.expires_at - now).days
+
+
+def _count_problems(session: Session) -> int:
+    return session.scalar(sa.select(sa.func.count()).where(Delivery.problem.is_not(None))) or 0
+
+
+def _problems(session: Session) -> Iterator[Problem]:
+    columns = (Delivery.id, Delivery.source, Delivery.received_at, Delivery.problem)
+    statement = sa.select(*columns).where(Delivery.problem.is_not(None)).order_by(Delivery.received_at.desc())
+    for delivery_id, source, received_at, problem in session.execute(statement.limit(MOST_PROBLEMS)):
+        yield Problem(delivery_id, source, received_at, problem or "")
+
+
+def _budgets(workshop: Workshop, session: Session) -> Iterator[Budget]:
+    connections = workshop.connections.values()
+    second = min((connection.limits.kommo_second for connection in connections), default=7)
+    yield _budget("kommo", workshop.turns("kommo", [Window("second", second, KOMMO_PERIOD)], None))
+    seen = set()
+    for connection in connections:
+        route = routes.load(session, connection.name)
+        if route and route.tenant_id not in seen:
+            seen.add(route.tenant_id)
+            key = f"xero:{route.tenant_id}"
+            yield _budget(key, workshop.turns(key, xero_windows(connection), XERO_PLACES))
+
+
+def _budget(key: str, turns: Turns) -> Budget:
+    try:
+        return Budget(key, turns.left())
+    except RateLimited:
+        return Budget(key, None, "Redis does not answer")
+
+
+def _heard(session: Session, names: list[str]) -> Iterator[Heard]:
+    statement = sa.select(Delivery.connection, Delivery.source, sa.func.max(Delivery.received_at))
+    last = {
+        (name, source): at
+        for name, source, at in session.execute(statement.group_by(Delivery.connection, Delivery.source))
+    }
+    for name in names:
+        for source in ("kommo", "xero"):
+            yield Heard(name, source, last.get((name, source)))

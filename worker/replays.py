@@ -1,0 +1,267 @@
+"""Jobs in an operator's hands: which there are, what one is about, the failed ones again, and taking one back."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from worker import jobs, links, marks, routes
+from worker.database import Database
+from worker.jobs import InvoiceRef, Job, Kind, LeadRef, Ring, State, Wanted
+
+REPLAYABLE = frozenset({State.FAILED, State.CANCELLED})
+CANCELLABLE = frozenset({State.QUEUED, State.FAILED})
+
+# Jobs in one transaction: many enough to be quick, few enough that the receiver never waits long for SQLite's one writer.
+BATCH = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Which jobs are meant; None and nothing mean all. `error` is a part of the sentence, whatever its case."""
+
+    state: State | None = None
+    kind: Kind | None = None
+    connection: str | None = None
+    error: str | None = None
+    since: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class JobView:
+    """A job as a person sees it, with the deal's page in Kommo and the invoice's in Xero."""
+
+    id: int
+    kind: str
+    state: str
+    connection: str
+    lead_id: int | None
+    deal_page: str | None
+    invoice_id: str | None
+    invoice_number: str | None
+    invoice_page: str | None
+    failures: int
+    sentence: str | None
+    to_do: str
+    recorded_at: datetime
+    started_at: datetime | None
+    ended_at: datetime | None
+    next_at: datetime | None
+
+
+class Outcome(StrEnum):
+    """What became of a wish about one job."""
+
+    QUEUED = "queued"
+    TWIN = "twin"  # one about the same was queued already
+    CANCELLED = "cancelled"
+    REFUSED = "refused"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What became of a wish about one job, and in words; `queued_as` is the job that does it now."""
+
+    job_id: int
+    outcome: Outcome
+    sentence: str
+    queued_as: int | None = None
+
+
+def find(session: Session, wanted: Filter, *, most: int | None = None) -> list[Job]:
+    """The jobs that the filter means, the newest first."""
+    conditions = [
+        column == value
+        for column, value in ((Job.state, wanted.state), (Job.kind, wanted.kind), (Job.connection, wanted.connection))
+        if value is not None
+    ]
+    if wanted.error:
+        conditions.append(Job.sentence.icontains(wanted.error, autoescape=True))
+    if wanted.since:
+        conditions.append(sa.or_(*(at >= wanted.since for at in (Job.recorded_at, Job.started_at, Job.ended_at))))
+    return list(session.scalars(sa.select(Job).where(*conditions).order_by(Job.id.desc()).limit(most)))
+
+
+def view(session: Session, found: Sequence[Job], *, now: datetime) -> list[JobView]:
+    """The jobs as a person sees them."""
+    subdomains = _subdomains(session, {job.connection for job in found})
+    numbers = _numbers(session, found)
+    return [_view(job, subdomains, numbers, now) for job in found]
+
+
+def _view(job: Job, subdomains: dict[str, str], numbers: dict[str, str | None], now: datetime) -> JobView:
+    lead = LeadRef.parse(job.lead) if job.lead else None
+    invoice = InvoiceRef.parse(job.invoice) if job.invoice else None
+    subdomain = subdomains.get(job.connection)
+    return JobView(
+        id=job.id,
+        kind=job.kind,
+        state=job.state,
+        connection=job.connection,
+        lead_id=lead.lead_id if lead else None,
+        deal_page=marks.deal_url(subdomain, lead.lead_id) if lead and subdomain else None,
+        invoice_id=invoice.invoice_id if invoice else None,
+        invoice_number=numbers.get(job.invoice or ""),
+        invoice_page=marks.invoice_page(invoice.invoice_id) if invoice else None,
+        failures=job.attempts,
+        sentence=job.sentence,
+        to_do=_to_do(job, now),
+        recorded_at=job.recorded_at,
+        started_at=job.started_at,
+        ended_at=job.ended_at,
+        next_at=job.due_at if job.state == State.QUEUED else None,
+    )
+
+
+def _to_do(job: Job, now: datetime) -> str:
+    match job.state:
+        case State.FAILED:
+            return f"Mend what it says, then: jobs replay {job.id}. If nobody needs it any more: jobs cancel {job.id}."
+        case State.CANCELLED:
+            return f"Nothing. If it is wanted after all: jobs replay {job.id}."
+        case State.RUNNING:
+            return "Nothing: a worker is at it."
+        case State.QUEUED if job.due_at <= now:
+            return "Nothing: it is due, and goes on as soon as a worker is free."
+        case State.QUEUED:
+            return f"Nothing: it goes on by itself at {job.due_at:%Y-%m-%d %H:%M:%S} UTC."
+    return "Nothing: it is done."
+
+
+def _subdomains(session: Session, names: Iterable[str]) -> dict[str, str]:
+    known = {name: routes.load(session, name) for name in names}
+    return {name: route.subdomain for name, route in known.items() if route}
+
+
+def _numbers(session: Session, found: Sequence[Job]) -> dict[str, str | None]:
+    by_tenant: dict[str, set[str]] = {}
+    for ref in (InvoiceRef.parse(job.invoice) for job in found if job.invoice):
+        by_tenant.setdefault(ref.tenant_id, set()).add(ref.invoice_id)
+    return {
+        str(InvoiceRef(tenant_id, invoice_id)): link.number
+        for tenant_id, ids in by_tenant.items()
+        for invoice_id, link in links.find_invoices(session, tenant_id, ids).items()
+    }
+
+
+def replay(database: Database, ids: Sequence[int], *, now: datetime) -> tuple[list[Answer], list[Ring]]:
+    """Record the jobs again, each once, and answer what to ring for. The old ones stay as they are until a success closes them."""
+    answers: list[Answer] = []
+    rings: dict[int, Ring] = {}
+    for batch in _batches(ids):
+        with database.begin() as session:
+            some = _replay(session, batch, now=now)
+            queued = [answer.queued_as for answer in some if answer.queued_as is not None]
+            rings |= {ring.job_id: ring for ring in jobs.rings_for(session, queued)}
+        answers += some
+    return answers, list(rings.values())
+
+
+def preview(session: Session, ids: Sequence[int], *, now: datetime) -> list[Answer]:
+    """What `replay` would say, with nothing recorded."""
+    return [answer for batch in _batches(ids) for answer in _replay(session, batch, now=now, is_dry=True)]
+
+
+def _replay(session: Session, ids: Sequence[int], *, now: datetime, is_dry: bool = False) -> list[Answer]:
+    found = _by_id(session, ids)
+    served: dict[tuple[str, str, str], Answer] = {}
+    answers = []
+    for job_id in ids:
+        job = found.get(job_id)
+        if job is None or job.state not in REPLAYABLE:
+            answers.append(Answer(job_id, Outcome.REFUSED, _not_replayed(job_id, job)))
+            continue
+        key = (job.connection, job.kind, job.subject)
+        if earlier := served.get(key):
+            sentence = f"job {job_id} is about the same as job {earlier.job_id}: one run serves both"
+            answers.append(Answer(job_id, Outcome.TWIN, sentence, earlier.queued_as))
+            continue
+        served[key] = _replay_one(session, job, now=now, is_dry=is_dry)
+        answers.append(served[key])
+    return answers
+
+
+def _replay_one(session: Session, job: Job, *, now: datetime, is_dry: bool) -> Answer:
+    twin = session.scalar(sa.select(Job.id).where(*_same(job), Job.state == State.QUEUED))
+    queued_as = twin if is_dry else jobs.record(session, [_wish(job)], now=now)[0]
+    if twin is not None:
+        sentence = f"job {job.id}: job {twin} about the same is queued already; it goes on now"
+        return Answer(job.id, Outcome.TWIN, sentence, queued_as)
+    if is_dry:
+        return Answer(job.id, Outcome.QUEUED, f"job {job.id} would be queued again")
+    return Answer(job.id, Outcome.QUEUED, f"job {job.id} is queued again, as job {queued_as}", queued_as)
+
+
+def _same(job: Job) -> tuple[sa.ColumnElement[bool], ...]:
+    return Job.connection == job.connection, Job.kind == job.kind, Job.subject == job.subject
+
+
+def _wish(job: Job) -> Wanted:
+    return Wanted(
+        job.connection,
+        Kind(job.kind),
+        lead=LeadRef.parse(job.lead) if job.lead else None,
+        invoice=InvoiceRef.parse(job.invoice) if job.invoice else None,
+        delivery_id=job.delivery_id,
+    )
+
+
+def _not_replayed(job_id: int, job: Job | None) -> str:
+    match job.state if job else None:
+        case State.DONE:
+            return f"job {job_id} is done: there is nothing to replay"
+        case State.RUNNING:
+            return f"job {job_id} is running: wait for its end"
+        case State.QUEUED:
+            return f"job {job_id} is queued already: it goes on by itself"
+    return f"there is no job {job_id}"
+
+
+def cancel(database: Database, ids: Sequence[int], *, now: datetime) -> list[Answer]:
+    """Take queued or failed jobs back. One that runs can't be: its calls may be on their way."""
+    answers = []
+    for batch in _batches(ids):
+        with database.begin() as session:
+            answers += _cancel(session, batch, now=now)
+    return answers
+
+
+def _cancel(session: Session, ids: Sequence[int], *, now: datetime) -> list[Answer]:
+    statement = (
+        sa.update(Job)
+        .where(Job.id.in_(ids), Job.state.in_(CANCELLABLE))
+        .values(state=State.CANCELLED, ended_at=now, sentence="taken back by an operator")
+        .returning(Job.id)
+        .execution_options(synchronize_session=False)
+    )
+    cancelled = set(session.scalars(statement))
+    found = _by_id(session, ids)
+    return [
+        Answer(job_id, Outcome.CANCELLED, f"job {job_id} is cancelled")
+        if job_id in cancelled
+        else Answer(job_id, Outcome.REFUSED, _not_cancelled(job_id, found.get(job_id)))
+        for job_id in ids
+    ]
+
+
+def _not_cancelled(job_id: int, job: Job | None) -> str:
+    match job.state if job else None:
+        case State.RUNNING:
+            return f"job {job_id} is running, and what it has sent can't be called back: let it end, or cancel it when it waits"
+        case State.DONE:
+            return f"job {job_id} is done: there is nothing to cancel"
+        case State.CANCELLED:
+            return f"job {job_id} is cancelled already"
+    return f"there is no job {job_id}"
+
+
+def _by_id(session: Session, ids: Sequence[int]) -> dict[int, Job]:
+    return {job.id: job for job in session.scalars(sa.select(Job).where(Job.id.in_(ids)))}
+
+
+def _batches(ids: Sequence[int]) -> list[list[int]]:
+    once = list(dict.fromkeys(ids))
+    return [once[start : start + BATCH] for start in range(0, len(once), BATCH)]
