@@ -78,3 +78,10 @@ def close(session: Session, send_id: int, link_ids: Sequence[int], *, now: datet
     )
     still_open = sa.exists().where(SendMember.send_id == send_id, SendMember.open.is_(True))
     session.execute(sa.update(Send).where(Send.id == send_id, sa.not_(still_open)).values(closed_at=now))
+
+
+def resolve_link(session: Session, link_id: int, *, now: datetime) -> None:
+    """The link's invoice or deal turned up by itself: no send of it needs to be looked for any more."""
+    statement = sa.select(SendMember.send_id).where(SendMember.link_id == link_id, SendMember.open.is_(True))
+    for send_id in list(session.scalars(statement)):
+        close(session, send_id, [link_id], now=now)

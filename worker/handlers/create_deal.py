@@ -6,7 +6,7 @@ Most events that come here need no deal: bills, invoices of our own whose link i
 from collections.abc import Sequence
 
 from integrations.xero.entities import Invoice
-from worker import dealing, jobs, links
+from worker import dealing, jobs, links, sends
 from worker.claims import Claimed
 from worker.dealmaking import make_deal
 from worker.handlers.sync_status import read
@@ -37,7 +37,7 @@ def _one(world: World, job: Claimed, invoice: Invoice, link: Link | None) -> Ver
     if link and link.lead_id is not None and link.noted_at:
         return _sync(world, link)
     if link is None:
-        ours = _ours(world, invoice)
+        ours = _ours(world, job, invoice)
         if ours is not None:
             return ours
         if (refusal := _unwanted(world, invoice)) is not None:
@@ -55,7 +55,7 @@ def _unwanted(world: World, invoice: Invoice) -> Verdict | None:
     return None
 
 
-def _ours(world: World, invoice: Invoice) -> Verdict | None:
+def _ours(world: World, job: Claimed, invoice: Invoice) -> Verdict | None:
     """An invoice with a deal's mark that our app made: its link is told, if the answer to our call was lost, and it is synced.
 
     A copy that a person made of one of ours bears the mark too, but our app did not make it: it is theirs, and gets a deal of its own.
@@ -68,14 +68,27 @@ def _ours(world: World, invoice: Invoice) -> Verdict | None:
         if link is None:
             link = _relink(world, invoice, lead_id)
             session.add(link)
+            session.flush()
         elif link.invoice_id is None:
             links.settle_invoice(session, link.id, invoice_id=invoice.id, number=invoice.number, now=world.now())
         elif link.invoice_id != invoice.id:
             return Failed(
                 f"Deal {lead_id} has invoice {link.number}, but {invoice.number} says that it is this deal's too: void one of them."
             )
-        wish = Wanted(world.connection.name, Kind.CREATE_INVOICE, lead=jobs.LeadRef(world.route.account_id, lead_id))
-        jobs.record(session, [wish], now=world.now())
+        sends.resolve_link(session, link.id, now=world.now())
+        lead = jobs.LeadRef(world.route.account_id, lead_id)
+        jobs.record(
+            session,
+            [
+                Wanted(
+                    world.connection.name, Kind.CREATE_INVOICE, lead=lead
+                ),  # the note and the PDF, if they are missing
+                Wanted(
+                    world.connection.name, Kind.SYNC_STATUS, lead=lead, invoice=job.invoice
+                ),  # what changed meanwhile
+            ],
+            now=world.now(),
+        )
     return Done(f"it is the invoice of deal {lead_id}")
 
 

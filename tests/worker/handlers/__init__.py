@@ -1,0 +1,1 @@
+"""Handlers, each against the sandbox."""
