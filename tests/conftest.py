@@ -67,6 +67,12 @@ def wait_until(check: Callable[[], T], timeout: float = 10.0, pause: float = 0.0
 
 
 @pytest.fixture(scope="session")
+def ground(pytestconfig: pytest.Config) -> dict[str, str]:
+    """What the last lines will say that this run stood on."""
+    return pytestconfig.stash[GROUND]
+
+
+@pytest.fixture(scope="session")
 def ground_folder() -> Iterator[Path]:
     """A short path (a unix socket's may have 107 bytes) that other users may pass through."""
     folder = Path(tempfile.mkdtemp(prefix="bridge-"))
@@ -83,10 +89,10 @@ def children(ground_folder: Path) -> Iterator[Children]:
 
 
 @pytest.fixture(scope="session")
-def redis_url(request: pytest.FixtureRequest, children: Children, ground_folder: Path) -> Iterator[str]:
+def redis_url(ground: dict[str, str], children: Children, ground_folder: Path) -> Iterator[str]:
     """The URL of a real Redis that belongs to the tests. Take `redis` where it must be empty."""
     server = servers.redis_server(os.environ, children, ground_folder / "redis")
-    yield from found_server(request.config, "Redis", server, answers)
+    yield from found_server(ground, "Redis", server, answers)
 
 
 @pytest.fixture
@@ -98,10 +104,10 @@ def redis(redis_url: str) -> Iterator[redis_py.Redis]:
 
 
 @pytest.fixture(scope="session")
-def postgres_url(request: pytest.FixtureRequest, children: Children, ground_folder: Path) -> Iterator[str]:
+def postgres_url(ground: dict[str, str], children: Children, ground_folder: Path) -> Iterator[str]:
     """The SQLAlchemy URL of a real PostgreSQL's database; take `fresh_postgres_url` or `database_url` to write to one."""
     server = servers.postgres_server(os.environ, children, ground_folder / "postgres")
-    yield from found_server(request.config, "PostgreSQL", server, servers.version)
+    yield from found_server(ground, "PostgreSQL", server, servers.version)
 
 
 @pytest.fixture
@@ -121,15 +127,15 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 
 def found_server(
-    config: pytest.Config, name: str, server: AbstractContextManager[str], version: Callable[[str], str | None]
+    ground: dict[str, str], name: str, server: AbstractContextManager[str], version: Callable[[str], str | None]
 ) -> Iterator[str]:
     """The server's URL, noted for the last lines; a skip where there is none, and the end where it must not be used."""
     try:
         with server as url:
-            config.stash[GROUND][name] = f"{version(url)}"
+            ground[name] = f"{version(url)}"
             yield url
     except servers.Absent as absent:
-        config.stash[GROUND][name] = "none found"
+        ground[name] = "none found"
         pytest.skip(str(absent).splitlines()[0])
     except servers.Refused as refused:
         pytest.exit(f"{refused}", returncode=2)

@@ -1,0 +1,26 @@
+"""One product for a file of system tests; each leaves it idle and whole."""
+
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from stack.children import Children
+from stack.redis import answers
+from tests import servers
+from tests.system import product as system
+
+
+@pytest.fixture(scope="module")
+def product(children: Children, ground_folder: Path, ground: dict[str, str]) -> Iterator[system.Product]:
+    """2 web, 2 workers and 2 beats from the Procfile, on PostgreSQL and Redis, against the sandbox."""
+    folder = Path(tempfile.mkdtemp(prefix="system-", dir=ground_folder))
+    folder.chmod(0o711)
+    try:
+        with system.product(children, folder) as running:
+            ground["PostgreSQL"] = f"{servers.version(running.postgres.url)}"
+            ground["Redis"] = f"{answers(running.redis.url)}"
+            yield running
+    except servers.Absent as absent:
+        pytest.skip(str(absent).splitlines()[0])

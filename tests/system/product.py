@@ -1,0 +1,86 @@
+"""The product as system tests start it: lines of the Procfile on a PostgreSQL and a Redis of their own, and the sandbox."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from stack import books
+from stack.books import Books
+from stack.children import Children
+from stack.plan import environment, is_ours
+from stack.processes import Processes, inherited
+from stack.redis import Redis
+from stack.sandbox import Sandbox, start_sandbox
+from stack.trial import bring_up
+from tests import servers
+
+TIME_FACTOR = 10
+"""How many times faster the vendors' minutes pass, for them and for our budgets alike: nobody should wait for a window here."""
+
+KINDS = {"web": 2, "worker": 2, "beat": 2}
+
+OFFER = {"pipeline": "Sales", "stage": "Offer"}
+APPROVED = {"pipeline": "Sales", "stage": "Payment approved"}
+
+
+@dataclass(frozen=True, slots=True)
+class Product:
+    """All that a system test may start, stop, ask or break."""
+
+    sandbox: Sandbox
+    processes: Processes
+    redis: Redis
+    postgres: servers.Postgres
+
+    def books(self) -> Books:
+        """Both vendors' books, now."""
+        return books.read(self.sandbox.books())
+
+    def deal(self, name: str, *, price: str = "100.00", **more: object) -> int:
+        """A person types in a deal, which is not yet approved."""
+        return int(self.sandbox.post("kommo/leads", {"name": name, "price": price, **OFFER, **more})["id"])
+
+    def approve(self, *lead_ids: int) -> None:
+        """A person moves deals into the trigger stage; one webhook for all of them."""
+        self.sandbox.post("kommo/leads/move", {"ids": lead_ids, **APPROVED})
+
+    def company(self, name: str) -> int:
+        """A client of both systems: an invoice of it was made before."""
+        self.approve(
+            self.deal(
+                f"First of {name}", company={"name": name, "email": f"{name.partition(' ')[0].lower()}@client.example"}
+            )
+        )
+        self.settle()
+        companies: list[dict[str, Any]] = self.sandbox.books()["kommo"]["companies"]
+        return next(int(one["id"]) for one in companies if one["name"] == name)
+
+    def settle(self, timeout: float = 60) -> None:
+        """Until all is idle."""
+        self.sandbox.wait_idle(quiet=2, timeout=timeout)
+
+
+@contextmanager
+def product(children: Children, folder: Path) -> Iterator[Product]:
+    """Up and connected; stopped in order at the end."""
+    redis = servers.own_redis(children, folder / "redis", appendonly=True)
+    redis.start()
+    with servers.own_postgres(children, folder / "postgres") as postgres:
+        sandbox = start_sandbox(
+            children, folder, env=inherited(os.environ, without=is_ours), more=["--time-factor", str(TIME_FACTOR)]
+        )
+        settings = environment(folder=folder, sandbox=sandbox.ready, redis_url=redis.url, database_url=postgres.url)
+        processes = Processes(children, settings | {"BRIDGE_TIME_FACTOR": str(TIME_FACTOR)})
+        try:
+            bring_up(processes, sandbox, kinds=KINDS, say=print)
+            yield Product(sandbox, processes, redis, postgres)
+        finally:
+            sandbox.close()
+            for kind in ("beat", "worker", "web"):
+                processes.stop(*processes.of(kind))
+            assert sandbox.child
+            children.stop(sandbox.child)
+            redis.stop()
