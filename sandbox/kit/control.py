@@ -1,4 +1,15 @@
-"""The control plane: what a test asks of the sandbox, and what it reads from it. No part of either vendor."""
+"""The control plane: what a test asks of the sandbox, and what it reads from it. No part of either vendor. Under /_sandbox:
+
+GET    /health                   the line that was printed when all was up
+POST   /reset                    {"seed": "demo" or "empty"}: everything but tokens, and settings as started
+GET|PATCH /settings              settings.py, and each vendor's switches under its name
+GET|POST|DELETE /faults[/ID]     faults.py: {"vendor", "call": "METHOD /path", "when": "before"|"after", "do", "times": n or null, "skip", "share"}
+GET    /held                     POST /held/ID/release {"then": "answer"|"reset"}
+GET    /calls?after=&vendor=     GET /calls/count?after=   POST /calls/mark
+GET    /books                    what each vendor holds
+GET    /webhooks?after=&vendor=&state=    GET /webhooks/pending   POST /webhooks/flush
+/kommo/... and /xero/...         what people do there: each vendor's control.py
+"""
 
 from typing import Any
 

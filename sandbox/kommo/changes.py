@@ -303,9 +303,9 @@ class Change:
         after: list[dict[str, Any]] | None = None,
         before: list[dict[str, Any]] | None = None,
     ) -> None:
-        self._state.events.append(
-            Event(_event_id(), kind, entity.kind, entity.id, entity.updated_by, self.now, after or [], before or [])
-        )
+        event = Event(_event_id(), kind, entity.kind, entity.id, entity.updated_by, self.now, after or [], before or [])
+        self._state.events.append(event)
+        self._state.events_of.setdefault((entity.kind, entity.id), []).append(event)
 
     def _occur(self, entity: Entity, action: str, entry: Callable[[], dict[str, Any]]) -> None:
         """The entry is made only if somebody subscribed: it is most of the work of a change."""

@@ -1,4 +1,19 @@
-"""Kommo's part of the control plane: what people do, and what happens to accounts. Under /_sandbox/kommo."""
+"""Kommo's part of the control plane: what people do, and what happens to accounts. Under /_sandbox/kommo.
+
+POST   /leads                        {"name", "price": "10.50", "pipeline", "stage", "contact": id or {"name", "email", "phone"}, "company": id or
+                                     {...}, "products": [{"name", "price", "quantity"}], "fields": {name or code: value}}; a list makes several
+POST   /leads/move                   {"ids": [...], "pipeline", "stage"}: one webhook for all
+GET|PATCH|DELETE /leads/ID           PATCH as POST; GET answers deleted ones too
+POST   /leads/ID/link|unlink|copy|merge|notes|restore      {"contact"|"company"}, {"into": id}, {"text"}
+POST   /contacts|companies           {"name", "email", "phone", "address", "fields"}; GET|PATCH|DELETE /contacts|companies/ID
+PATCH  /account                      {"subdomain", "currency", "currency_symbol", "timezone", "name"}
+POST   /tokens                       {"days", "scopes", "user"}; /tokens/revoke and /tokens/expire {"token"} or all
+POST   /block|unblock                403 for everything, and support's mercy
+GET    /files/UUID                   the bytes of the active version
+PATCH|DELETE /fields/ENTITY/NAME     {"name"}; PATCH|DELETE /stages {"pipeline", "stage", "name"}
+POST   /digital-pipeline             {"pipeline", "stage", "url"}
+POST   /webhooks/enable|disable      {"destination"}
+"""
 
 from typing import Any
 
@@ -19,6 +34,8 @@ DONE = ("", 204)
 def control_blueprint(state: State, gate: Gate) -> Blueprint:
     part = Blueprint("kommo", __name__)
     part.register_error_handler(NotThere, _not_there)
+    for kind in (KeyError, ValueError, ArithmeticError):
+        part.register_error_handler(kind, _not_understood)
     for inner in (
         _leads(state),
         _lead_changes(state),
@@ -33,6 +50,10 @@ def control_blueprint(state: State, gate: Gate) -> Blueprint:
 
 def _not_there(error: NotThere) -> ResponseReturnValue:
     return jsonify(error=str(error)), 400
+
+
+def _not_understood(error: Exception) -> ResponseReturnValue:
+    return jsonify(error=f"not understood: {error!r}"), 400
 
 
 def _sent() -> dict[str, Any]:

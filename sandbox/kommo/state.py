@@ -54,6 +54,7 @@ class State:
         self.files: dict[str, StoredFile] = {}
         self.file_links: dict[str, dict[tuple[str, int], int]] = {}
         self.events: list[Event] = []
+        self.events_of: dict[tuple[str, int], list[Event]] = {}
         self.in_stage: dict[tuple[int, int], dict[int, None]] = {}
         self.fields = FieldBook()
         self._ids = itertools.count(7_593_303)

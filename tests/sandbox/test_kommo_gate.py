@@ -30,7 +30,13 @@ def stand(running: Stand) -> Stand:
     return running
 
 
+def slow(stand: Stand) -> None:
+    """A second lasts five, so that a busy machine is not mistaken for a patient client."""
+    stand.tell("/settings", {"time_factor": 0.2}, "PATCH")
+
+
 def test_the_eighth_call_in_a_second_is_refused(stand: Stand):
+    slow(stand)
     answers = [stand.api("GET", "/account") for _ in range(9)]
     assert [answer.status_code for answer in answers] == [200] * 7 + [429] * 2
     assert answers[-1].headers["Content-Type"] == "application/problem+json"
@@ -39,20 +45,20 @@ def test_the_eighth_call_in_a_second_is_refused(stand: Stand):
         "type": "https://httpstatus.es/429",
         "status": 429,
         "detail": "You have sent too many requests in a given amount of time. Please try again later.",
-        "retry_after": 1,
+        "retry_after": 5,
     }
     assert stand.api("GET", f"{stand.drive_url}/v1.0/files").status_code == 204
 
 
 def test_the_time_factor_shrinks_the_second(stand: Stand):
-    stand.tell("/settings", {"time_factor": 10}, "PATCH")
-    started = time.monotonic()
+    slow(stand)
     assert [stand.api("GET", "/account").status_code for _ in range(8)] == [200] * 7 + [429]
-    wait_until(lambda: stand.api("GET", "/account").status_code == 200)
-    assert time.monotonic() - started < 0.9
+    stand.tell("/settings", {"time_factor": 1000}, "PATCH")
+    assert stand.api("GET", "/account").status_code == 200
 
 
 def test_a_429_is_not_always_json(stand: Stand):
+    slow(stand)
     stand.switch(rate=1, rate_answer="text")
     stand.api("GET", "/account")
     answer = stand.api("GET", "/account")
@@ -60,6 +66,7 @@ def test_a_429_is_not_always_json(stand: Stand):
 
 
 def test_calls_can_be_counted_by_integration_and_by_account(stand: Stand):
+    slow(stand)
     stand.switch(rate=1, account_rate=3, limit_scope="integration")
     assert stand.api("GET", "/account").status_code == 200
     assert stand.api("GET", "/account").status_code == 429
@@ -68,6 +75,7 @@ def test_calls_can_be_counted_by_integration_and_by_account(stand: Stand):
 
 
 def test_lasting_abuse_ends_in_a_block_that_only_support_lifts(stand: Stand):
+    slow(stand)
     stand.switch(rate=1, block_after=2)
     for _ in range(4):
         stand.api("GET", "/account")

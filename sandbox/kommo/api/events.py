@@ -1,6 +1,6 @@
 """The log of events, newest first (kommo.md 11.3)."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from flask import Blueprint, Response
@@ -38,11 +38,22 @@ def _find(state: State, asked: Query) -> Iterator[Event]:
     """Walks back from the newest, and stops where `created_at` ends."""
     since = (asked.span("filter", "created_at") or (0, 0))[0]
     tests = _tests(asked)
-    for event in reversed(state.events):
+    for event in _newest_first(state, asked):
         if event.created_at < since:
             return
         if all(test(event) for test in tests):
             yield event
+
+
+def _newest_first(state: State, asked: Query) -> Iterable[Event]:
+    """Of the entities that are named, else of all. Ids sort by time."""
+    ids = asked.ids("filter", "entity_id")
+    if ids is None:
+        return reversed(state.events)
+    named = {(kind, entity_id) for kind in SINGULAR for entity_id in ids}
+    return sorted(
+        (event for key in named for event in state.events_of.get(key, ())), key=lambda event: event.id, reverse=True
+    )
 
 
 def _tests(asked: Query) -> list[Callable[[Event], bool]]:
