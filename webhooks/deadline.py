@@ -5,8 +5,8 @@ vendors' patience is bounded (kommo.md 4.5: 2 s), so the whole transaction runs 
 """
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, TypeVar
 
 T = TypeVar("T")
 
@@ -20,13 +20,20 @@ class Deadline:
 
     def __init__(self, seconds: float, *, threads: int) -> None:
         self._seconds = seconds
-        # as many as there are requests at a time; when all hang, the next ones wait in line and are given up there
+        # as many as there are requests at a time, so that work waits for a thread only where one hangs
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="record")
+        self._hanging: set[Future[Any]] = set()
 
     def __call__(self, work: Callable[[], T]) -> T:
         running = self._threads.submit(work)
         try:
-            return running.result(self._seconds)
+            return running.result(self._patience())
         except TimeoutError as late:
-            running.cancel()
+            if not running.cancel():
+                self._hanging.add(running)
+                running.add_done_callback(self._hanging.discard)
             raise TooLate from late
+
+    def _patience(self) -> float:
+        """Much less while other work hangs: requests wait for a thread of Gunicorn's too, and would wait twice as long as their sender."""
+        return self._seconds / 10 if self._hanging else self._seconds

@@ -32,6 +32,8 @@ limit_request_line = 2048
 
 # The token is part of the address, so an access log would be a list of secrets; the service logs what was recorded and refused.
 accesslog = None
+# Nobody steers it from outside, and two installations of one user would share the socket's path.
+control_socket_disable = True
 
 # A sender that stops in the middle holds a thread for this long at most, in seconds; webhooks come in one piece.
 SLOWEST_READ = 5
