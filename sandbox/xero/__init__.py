@@ -11,6 +11,8 @@ control  books  seed         for tests
 
 from collections.abc import Callable
 
+from werkzeug.exceptions import BadRequest
+
 from sandbox.kit import Kit, Vendor
 from sandbox.xero.app import create_app, fault_answer
 from sandbox.xero.books import read_books
@@ -30,7 +32,7 @@ def open_vendor(kit: Kit, seed: str) -> Vendor:
         name="xero",
         ports={"xero": kit.front("xero", create_app(state, kit), fault_answer)},
         books=lambda: read_books(state),
-        reset=lambda wanted: plant(state, wanted),
+        reset=lambda wanted: _reset(state, wanted),
         blueprint=control_blueprint(state, kit),
         ready=lambda: {
             "xero_client_id": CLIENT_ID,
@@ -42,6 +44,13 @@ def open_vendor(kit: Kit, seed: str) -> Vendor:
         flush=lambda: _each(state, Webhooks.flush),
         stop=lambda: _each(state, Webhooks.stop),
     )
+
+
+def _reset(state: State, seed: str) -> None:
+    try:
+        plant(state, seed)
+    except ValueError as error:
+        raise BadRequest(str(error)) from None
 
 
 def _each(state: State, do: Callable[[Webhooks], None]) -> None:

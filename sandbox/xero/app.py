@@ -223,16 +223,16 @@ def _admitted(state: State, kit: Kit, token: Token, path: str, correlation_id: s
     held = _tenant(state, token)
     if held is None:
         return problem(int(state.switches["missing_tenant"]), "Forbidden", "AuthenticationUnsuccessful", NO_INSTANCE)
-    client, tenant = token.client_id, held.profile.id
+    client, tenant, limiter = token.client_id, held.profile.id, state.limiter
     with state.lock:
-        admission = state.limiter.enter(client, tenant, kit.clock.ticks(), enforced=bool(kit.settings["limits"]))
+        admission = limiter.enter(client, tenant, kit.clock.ticks(), enforced=bool(kit.settings["limits"]))
     if admission.problem is not None:
         retry = [] if admission.retry_after is None else [("Retry-After", str(admission.retry_after))]
         return Answer(429, [*admission.headers.items(), *retry, ("X-Rate-Limit-Problem", admission.problem)])
 
     def leave() -> None:
         with state.lock:
-            state.limiter.leave(client, tenant)
+            limiter.leave(client, tenant)  # the one that let it in: a reset may have put another in its place
 
     at_end(leave)
     answer = _keyed(state, kit, _call(state, held, token, path, correlation_id))

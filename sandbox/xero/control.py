@@ -16,6 +16,7 @@ from flask.typing import ResponseReturnValue
 from sandbox.kit import Kit
 from sandbox.xero import books, contacts, payments
 from sandbox.xero.act import Act, new_id
+from sandbox.xero.arithmetic import ZERO
 from sandbox.xero.events import Event, Webhooks
 from sandbox.xero.invoices import Outcome, create, update
 from sandbox.xero.organisation import Organisation
@@ -27,6 +28,7 @@ from sandbox.xero.wire import Asked, BadPost
 # what the control plane calls differently from the API
 API_NAMES = {
     "currency": "currencycode", "lines": "lineitems", "number": "invoicenumber", "lineamounts": "lineamounttypes",
+    "price": "unitamount",
 }  # fmt: skip
 CONTACT_NAMES = {"email": "emailaddress", "number": "contactnumber", "id": "contactid"}
 NAMED = {"contact": CONTACT_NAMES}
@@ -135,9 +137,16 @@ def _chosen_contact(act: Act, wanted: object) -> dict[str, Any]:
     """People choose a contact from the list by name, or add one; choosing edits nothing."""
     if isinstance(wanted, str):
         return {"contactid": wanted}
-    named = _api(wanted or {"name": "Acme Ltd"}, CONTACT_NAMES)
+    named = _contact_fields(wanted if isinstance(wanted, dict) else {"name": "Acme Ltd"})
     found = act.held.contacts.active_named(str(named.get("name", "")))
     return {"contactid": found.id} if found else named
+
+
+def _contact_fields(wanted: dict[str, Any]) -> dict[str, Any]:
+    """A contact as the API has it; `phone` is the main one."""
+    fields: dict[str, Any] = _api(wanted, CONTACT_NAMES)
+    phone = fields.pop("phone", None)
+    return fields | ({"phones": [{"phonetype": "DEFAULT", "phonenumber": phone}]} if phone else {})
 
 
 def _invoices(part: Blueprint, state: State) -> None:
@@ -179,6 +188,7 @@ def _invoices(part: Blueprint, state: State) -> None:
     on_one("void", move("VOIDED"))
     on_one("delete", move("DELETED"))
     on_one("edit", _edit)
+    on_one("copy", _copy)
     on_one("pay", _pay)
     on_one("unpay", _unpay)
     on_one("credit", _credit)
@@ -190,6 +200,28 @@ def _edit(act: Act, record: Invoice, wanted: dict[str, Any]) -> Outcome:
     if "contact" in wanted:
         asked["contact"] = _chosen_contact(act, wanted["contact"])
     return update(act, record, Asked(asked))
+
+
+def _copy(act: Act, record: Invoice, _wanted: dict[str, Any]) -> Outcome:
+    """Copy to a new draft: reference and address come along, the app that made it does not."""
+    copied = replace(
+        record,
+        id=new_id(),
+        number=act.held.next_number("INV"),
+        status="DRAFT",
+        updated_at=act.now,
+        amount_paid=ZERO,
+        amount_credited=ZERO,
+        fully_paid_on=None,
+        sent_to_contact=False,
+        history=(),
+        attachments=(),
+        created_by=None,
+        version=1,
+    )
+    act.held.invoices.put(copied)
+    act.tell("INVOICE", "CREATE", copied.id)
+    return Outcome(copied)
 
 
 def _pay(act: Act, record: Invoice, wanted: dict[str, Any]) -> None:
@@ -261,14 +293,14 @@ def _contacts(part: Blueprint, state: State) -> None:
     def add_contact() -> ResponseReturnValue:
         with state.lock:
             act = state.act(_held(state))
-            return _planned(act, contacts.plan_put(act, Asked(_api(_asked(), CONTACT_NAMES))))
+            return _planned(act, contacts.plan_put(act, Asked(_contact_fields(_asked()))))
 
     @part.patch("/contacts/<contact_id>")
     def change_contact(contact_id: str) -> ResponseReturnValue:
         with state.lock:
             act = state.act(_held(state))
             found = _contact(act.held, contact_id)
-            return _planned(act, contacts.plan_post(act, Asked(_api(_asked(), CONTACT_NAMES)), found.id))
+            return _planned(act, contacts.plan_post(act, Asked(_contact_fields(_asked())), found.id))
 
     @part.post("/contacts/<contact_id>/archive")
     def archive(contact_id: str) -> ResponseReturnValue:
@@ -377,7 +409,10 @@ def _webhook(part: Blueprint, state: State) -> None:
 
     @part.post("/webhook/intent")
     def prove_again() -> ResponseReturnValue:
-        return jsonify(hooks_of().prove())
+        hooks = hooks_of()
+        if hooks.target is None:
+            raise Refused("no webhook is set up", status=404)
+        return jsonify(hooks.prove())
 
     @part.get("/webhook")
     def show_target() -> ResponseReturnValue:

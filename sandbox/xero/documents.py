@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from urllib.parse import unquote
 
-from sandbox.kit import Answer
+from sandbox.kit import Answer, note
 from sandbox.xero import listing, payments, shapes
 from sandbox.xero.act import Act, new_id
 from sandbox.xero.answers import (
@@ -100,6 +100,7 @@ def _write(call: Call, asked: list[Asked], writing: Writing) -> Answer:
     _watch(call, asked)
     act = call.act
     outcomes = [writing(act, each) for each in asked]
+    note().effect = "refused" if all(outcome.errors for outcome in outcomes) else "taken"
     if any(outcome.is_missing for outcome in outcomes) and call.state.switches["unknown_contact"] == "missing":
         return missing()
     if call.summarizes and any(outcome.errors for outcome in outcomes):

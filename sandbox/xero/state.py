@@ -107,7 +107,8 @@ class State:
 
     def complain(self, about: str) -> None:
         """Counts what a client should not do (xero.md, simulator checklist 25)."""
-        self.complaints[about] += 1
+        with self.lock:
+            self.complaints[about] += 1
 
     def first_organisation(self) -> Organisation:
         return next(iter(self.organisations.values()))

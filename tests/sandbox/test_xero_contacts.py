@@ -150,3 +150,9 @@ def test_a_currency_can_be_subscribed_to(xero: Office):
     assert xero.errors(CurrencyCode="CHF")
     xero.human("/currencies", {"code": "CHF"})
     assert not xero.errors(CurrencyCode="CHF")
+
+
+def test_people_enter_phones_too(xero: Office):
+    made = xero.human("/contacts", {"name": "Phone Ltd", "email": "in@phone.example", "phone": "+64 9 123"})
+    assert made["phones"] == {"DEFAULT": "+64 9 123"}
+    assert xero.ask("/reset", {"seed": "nonsense"}).status_code == 400

@@ -121,6 +121,17 @@ def test_people_pay_credit_and_take_back(xero: Office):
     assert (refused.status_code, refused.json()["errors"]) == (400, ["Invoice not of valid status for modification"])
 
 
+def test_a_copy_by_hand_carries_the_marks_but_not_the_app(xero: Office):
+    made = xero.make(Reference="Deal 7", Url="https://acme.kommo.com/leads/detail/7")
+    copied = xero.human(f"/invoices/{made['InvoiceID']}/copy")
+    shown = [each for each in xero.books()["invoices"] if each["reference"] == "Deal 7"]
+    assert [(each["url"][-2:], each["status"], each["created_by_app"]) for each in shown] == [
+        ("/7", "AUTHORISED", True),
+        ("/7", "DRAFT", False),
+    ]
+    assert copied["number"] != made["InvoiceNumber"]
+
+
 def test_the_seed_has_the_odd_ones(xero: Office):
     found = {each["number"]: each for each in xero.books()["invoices"]}
     by_credit, in_part = found["S-1001"], found["S-1002"]
