@@ -41,9 +41,12 @@ local function note(w, member, when)
   redis.call('PEXPIRE', w.log, whole(w.period / 1000 + 1000))
 end
 
--- How long until a window gives one more turn and still keeps `reserve` of them back; 0 where it does now.
-local function wait_for(w, reserve)
-  local ours = math.max(w.allowed - reserve, 1)
+-- How many of `limit` a class may use that leaves `share` thousandths of it to those above; one at the very least.
+local function ours_of(limit, share) return math.max(limit - math.floor(limit * share / 1000), 1) end
+
+-- How long until a window gives one more turn to such a class; 0 where it does now.
+local function wait_for(w, share)
+  local ours = ours_of(w.allowed, share)
   if w.used < ours then return 0 end
   local freeing = redis.call('ZRANGE', w.log, w.used - ours, w.used - ours, 'WITHSCORES')
   local wait = tonumber(freeing[2]) + w.period - now
@@ -51,21 +54,21 @@ local function wait_for(w, reserve)
   return math.max(wait, 1)
 end
 
--- Own arguments: member, lease, look_again, reserve of places, then the reserve of each window.
+-- Own arguments: member, lease, look_again, share that is left to the classes above.
 -- Answers {0, 0} for a turn that was given, else {how long to wait, what for: -1 a stop, 0 a place, n the n-th window}.
 local function take()
   local member, lease, look_again = ARGV[at], tonumber(ARGV[at + 1]), tonumber(ARGV[at + 2])
-  local wait, reason, all = 0, 0, windows()
+  local share, wait, reason, all = tonumber(ARGV[at + 3]), 0, 0, windows()
   local stop = tonumber(redis.call('GET', stop_key) or 0)
   if stop > now then wait, reason = stop - now, -1 end
   for index, w in ipairs(all) do
-    local for_this = wait_for(w, tonumber(ARGV[at + 3 + index]))
+    local for_this = wait_for(w, share)
     if for_this > wait then wait, reason = for_this, index end
   end
   if places > 0 then
     redis.call('ZREMRANGEBYSCORE', places_key, '-inf', whole(now))
-    local held, ours = redis.call('ZCARD', places_key), math.max(places - tonumber(ARGV[at + 3]), 1)
-    if held >= ours and look_again > wait then wait, reason = look_again, 0 end
+    local held = redis.call('ZCARD', places_key)
+    if held >= ours_of(places, share) and look_again > wait then wait, reason = look_again, 0 end
   end
   if wait > 0 then return {whole(wait), reason} end
   for _, w in ipairs(all) do

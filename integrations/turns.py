@@ -214,10 +214,8 @@ class Turns:
             log.warning("place of %s not given back, it lapses by itself: %s", self.key, error)
 
     def _ask(self, member: str, priority: Priority) -> tuple[float, str]:
-        share = RESERVES[priority]
-        reserves = [int(window.limit * share) for window in self.windows]
-        place_reserve = int((self.places or 0) * share)
-        wait, reason = self._run("take", member, _micros(self.lease), _micros(LOOK_AGAIN), place_reserve, *reserves)
+        share = round(RESERVES[priority] * 1000)
+        wait, reason = self._run("take", member, _micros(self.lease), _micros(LOOK_AGAIN), share)
         names = {-1: "stop", 0: "places"} | {index: window.name for index, window in enumerate(self.windows, start=1)}
         return int(wait) / 1e6, names[int(reason)]
 

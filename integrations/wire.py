@@ -122,24 +122,26 @@ class Wire:
             headers["Content-Type"] = "application/json"
             content = exact_json.write(json_body)
         request = Request(method, url, headers, tuple(params), content, effect, shown or urlsplit(url).path)
-        try_with = _Tries(request, write, priority, meaning, limits, patience)
+        return self._with_renewal(_Tries(request, write, priority, meaning, limits, patience))
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._line.close()
+
+    def _with_renewal(self, tries: "_Tries") -> Answer:
         token = self._tokens.current()
         try:
-            return self._once(try_with, token)
+            return self._once(tries, token)
         except Unauthorised as error:
             if error.reason is not Refusal.EXPIRED:
                 raise
         try:
-            return self._once(try_with, self._tokens.renew(token))
+            return self._once(tries, self._tokens.renew(token))
         except Unauthorised as error:
             if error.reason is not Refusal.EXPIRED:
                 raise
             # A token that was new a moment ago has not run out.
             raise _as_revoked(error) from error
-
-    def close(self) -> None:
-        """Close the connections."""
-        self._line.close()
 
     def _once(self, tries: "_Tries", token: str) -> Answer:
         request = tries.request

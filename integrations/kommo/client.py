@@ -146,6 +146,11 @@ class Kommo:
             made += answer.parse(lambda said: [settings.parse_field(field) for field in _field_list(said)])
         return made
 
+    def add_options(self, entity: FieldEntity, field: Field, options: Sequence[str]) -> None:
+        """Give a field more options to choose from (admins only); those that it has keep their ids."""
+        body = settings.write_options(field, options)
+        self._write("PATCH", f"/{entity}/custom_fields/{field.id}", body, "create")
+
     def groups(self, entity: FieldEntity) -> dict[str, str]:
         """The ids of the groups of fields (tabs of the card), by name."""
         path, name = f"/{entity}/custom_fields/groups", "custom_field_groups"

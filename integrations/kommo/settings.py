@@ -68,6 +68,18 @@ def write_field(draft: FieldDraft) -> Json:
     return body
 
 
+def write_options(field: Field, more: Sequence[str]) -> Json:
+    """All of a select's options, the new ones last: those that come without their id are made anew (kommo.md 9.2)."""
+    known: list[Json] = [
+        {"id": option_id, "value": option, "sort": sort}
+        for sort, (option, option_id) in enumerate(field.options.items(), start=1)
+    ]
+    new: list[Json] = [
+        {"value": option, "sort": sort} for sort, option in enumerate(more, start=len(field.options) + 1)
+    ]
+    return {"enums": known + new}
+
+
 def parse_hook(said: Any) -> Hook:
     """A registered webhook."""
     return Hook(str(said["destination"]), frozenset(said.get("settings") or ()), bool(said.get("disabled")))

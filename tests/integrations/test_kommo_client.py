@@ -345,6 +345,14 @@ def test_an_upload_that_ends_too_soon_is_broken(kommo: Kommo, drive: Vendor):
         kommo.upload(drive.url, name="a.pdf", content=b"01", mime="application/pdf")
 
 
+def test_an_upload_that_never_ends_is_broken(kommo: Kommo, drive: Vendor):
+    more = said({"next_url": f"{drive.url}/upload"}, 202)
+    drive.will(said({"max_part_size": 4, "upload_url": f"{drive.url}/upload"}), more, more)
+    with pytest.raises(Broken):
+        kommo.upload(drive.url, name="a.pdf", content=b"01234567", mime="application/pdf")
+    assert len(drive.seen) == 3
+
+
 def test_a_file_is_put_on_a_lead(kommo: Kommo, vendor: Vendor):
     vendor.will(said({}), kommos("files"), empty(204))
     kommo.attach_file(7, "e2f4f971")

@@ -265,6 +265,12 @@ def test_an_emptied_redis_gives_half_until_the_vendor_has_spoken(make: Make):
     assert take(turns, 100) == 25
 
 
+@pytest.mark.parametrize("priority", Priority)
+def test_an_emptied_redis_shuts_no_class_out(make: Make, priority: Priority):
+    turns = make(Window("minute", 60, NEVER), known=False)
+    assert take(turns, 100, priority) == 30 - int(30 * RESERVES[priority])
+
+
 def test_an_emptied_redis_gives_the_whole_limit_after_one_period(make: Make, until):
     turns = make(Window("second", 4, 0.4), known=False)
     assert take(turns, 10) == 2

@@ -297,7 +297,7 @@ def test_a_create_goes_over_a_fresh_connection_when_the_last_call_is_long_ago(wi
 def test_a_connection_that_the_server_has_closed_is_not_used_again(wire: Wire, vendor: Vendor, until):
     vendor.will(Reply(200, b"{}", {"Content-Type": "application/json"}, leave=True), said({}))
     call(wire, vendor.url)
-    until(lambda: len(vendor.seen) == 1, 2)
+    until(lambda: vendor.closed == 1, 5)
     assert call(wire, vendor.url).json() == {}
 
 
