@@ -3,25 +3,23 @@
 Names as in the books: lower case with underscores. Where there are several organisations, `?tenant=` says which.
 """
 
-import json
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import date, timedelta
-from decimal import Decimal, InvalidOperation
+from datetime import timedelta
 from typing import Any
 
-from flask import Blueprint, jsonify, request
+from flask import Blueprint, jsonify
 from flask.typing import ResponseReturnValue
 
 from sandbox.kit import Kit
 from sandbox.xero import books, contacts, payments
 from sandbox.xero.act import Act, new_id
 from sandbox.xero.arithmetic import ZERO
-from sandbox.xero.events import Event, Webhooks
+from sandbox.xero.desk import Refused, amount_of, asked, day_of, held_of, refuse
 from sandbox.xero.invoices import Outcome, create, update
 from sandbox.xero.organisation import Organisation
+from sandbox.xero.portal import add_portal
 from sandbox.xero.records import Contact, Invoice
-from sandbox.xero.seed import WEBHOOK_KEY, open_organisation
 from sandbox.xero.state import State
 from sandbox.xero.wire import Asked, BadPost
 
@@ -34,44 +32,14 @@ CONTACT_NAMES = {"email": "emailaddress", "number": "contactnumber", "id": "cont
 NAMED = {"contact": CONTACT_NAMES}
 
 
-class Refused(Exception):
-    """What the books do not allow, or what is not there."""
-
-    def __init__(self, *errors: str, status: int = 400) -> None:
-        super().__init__(*errors)
-        self.errors = errors
-        self.status = status
-
-
 def control_blueprint(state: State, kit: Kit) -> Blueprint:
     part = Blueprint("xero", __name__)
-    part.register_error_handler(Refused, _refuse)
-    part.register_error_handler(BadPost, lambda error: _refuse(Refused(str(error))))
+    part.register_error_handler(Refused, refuse)
+    part.register_error_handler(BadPost, lambda error: refuse(Refused(str(error))))
     _invoices(part, state)
     _contacts(part, state)
-    _organisation(part, state)
-    _webhook(part, state)
-    _vendor(part, state, kit)
+    add_portal(part, state, kit)
     return part
-
-
-def _refuse(refused: Refused) -> ResponseReturnValue:
-    return jsonify(error="; ".join(refused.errors), errors=list(refused.errors)), refused.status
-
-
-def _asked() -> dict[str, Any]:
-    found = json.loads(request.get_data() or b"{}", parse_float=Decimal)
-    if not isinstance(found, dict):
-        raise Refused("the body is a JSON object")
-    return found
-
-
-def _held(state: State) -> Organisation:
-    tenant = request.args.get("tenant")
-    held = state.organisations.get(tenant) if tenant else state.first_organisation()
-    if held is None:
-        raise Refused(f"no organisation {tenant}", status=404)
-    return held
 
 
 def _api(value: Any, names: dict[str, str] | None = None) -> Any:
@@ -83,20 +51,6 @@ def _api(value: Any, names: dict[str, str] | None = None) -> Any:
     names = API_NAMES if names is None else names
     plain = {name.replace("_", "").lower(): each for name, each in value.items()}
     return {names.get(name, name): _api(each, NAMED.get(name)) for name, each in plain.items()}
-
-
-def _amount(value: object) -> Decimal:
-    try:
-        return Decimal(str(value))
-    except InvalidOperation:
-        raise Refused(f"{value!r} is no amount") from None
-
-
-def _day(value: object) -> date | None:
-    try:
-        return date.fromisoformat(str(value)) if value else None
-    except ValueError:
-        raise Refused(f"{value!r} is no date: YYYY-MM-DD") from None
 
 
 # --- invoices ------------------------------------------------------------------------------------------------------------
@@ -121,16 +75,16 @@ def _kept(held: Organisation, outcome: Outcome) -> ResponseReturnValue:
 
 def raise_invoice(act: Act, wanted: dict[str, Any]) -> Outcome:
     """An invoice made by hand: approved and due in two weeks unless it says otherwise, its lines on account 200."""
-    asked = {"type": "ACCREC", "status": "AUTHORISED", **_api(wanted)}
-    asked["contact"] = _chosen_contact(act, wanted.get("contact"))
-    issued_on = _day(asked.get("date")) or act.today
-    asked.setdefault("duedate", (issued_on + timedelta(days=14)).isoformat())
-    asked.setdefault("lineitems", [{"description": "Work", "quantity": "1", "unitamount": "100.00"}])
-    for line in asked["lineitems"]:
+    fields = {"type": "ACCREC", "status": "AUTHORISED", **_api(wanted)}
+    fields["contact"] = _chosen_contact(act, wanted.get("contact"))
+    issued_on = day_of(fields.get("date")) or act.today
+    fields.setdefault("duedate", (issued_on + timedelta(days=14)).isoformat())
+    fields.setdefault("lineitems", [{"description": "Work", "quantity": "1", "unitamount": "100.00"}])
+    for line in fields["lineitems"]:
         has_amount = {"unitamount", "lineamount", "quantity"} & line.keys()
         if has_amount and "itemcode" not in line:
             line.setdefault("accountcode", "200")
-    return create(act, Asked(asked))
+    return create(act, Asked(fields))
 
 
 def _chosen_contact(act: Act, wanted: object) -> dict[str, Any]:
@@ -153,9 +107,9 @@ def _invoices(part: Blueprint, state: State) -> None:
     def on_one(rule: str, do: Callable[[Act, Invoice, dict[str, Any]], Outcome | None]) -> None:
         def view(id_or_number: str) -> ResponseReturnValue:
             with state.lock:
-                held = _held(state)
+                held = held_of(state)
                 record = _invoice(held, id_or_number)
-                outcome = do(state.act(held, decimals=4), record, _asked())
+                outcome = do(state.act(held, decimals=4), record, asked())
                 return _shown(held, record.id) if outcome is None else _kept(held, outcome)
 
         part.add_url_rule(f"/invoices/<id_or_number>/{rule}", f"invoice_{rule}", view, methods=["POST"])
@@ -163,19 +117,19 @@ def _invoices(part: Blueprint, state: State) -> None:
     @part.post("/invoices")
     def raise_one() -> ResponseReturnValue:
         with state.lock:
-            held = _held(state)
-            return _kept(held, raise_invoice(state.act(held, decimals=4), _asked()))
+            held = held_of(state)
+            return _kept(held, raise_invoice(state.act(held, decimals=4), asked()))
 
     @part.get("/invoices/<id_or_number>")
     def show_invoice(id_or_number: str) -> ResponseReturnValue:
         with state.lock:
-            return _shown(_held(state), id_or_number)
+            return _shown(held_of(state), id_or_number)
 
     @part.post("/payments")
     def pay_many() -> ResponseReturnValue:
         with state.lock:
-            held = _held(state)
-            wanted = _asked()["invoices"]
+            held = held_of(state)
+            wanted = asked()["invoices"]
             for each in wanted:
                 _pay(state.act(held), _invoice(held, each), {})
             return jsonify(paid=len(wanted))
@@ -196,10 +150,10 @@ def _invoices(part: Blueprint, state: State) -> None:
 
 
 def _edit(act: Act, record: Invoice, wanted: dict[str, Any]) -> Outcome:
-    asked = _api(wanted)
+    fields = _api(wanted)
     if "contact" in wanted:
-        asked["contact"] = _chosen_contact(act, wanted["contact"])
-    return update(act, record, Asked(asked))
+        fields["contact"] = _chosen_contact(act, wanted["contact"])
+    return update(act, record, Asked(fields))
 
 
 def _copy(act: Act, record: Invoice, _wanted: dict[str, Any]) -> Outcome:
@@ -225,14 +179,14 @@ def _copy(act: Act, record: Invoice, _wanted: dict[str, Any]) -> Outcome:
 
 
 def _pay(act: Act, record: Invoice, wanted: dict[str, Any]) -> None:
-    asked = {
+    fields = {
         "invoice": {"invoiceid": record.id},
         "account": {"code": wanted.get("account", "090")},
-        "amount": _amount(wanted["amount"]) if wanted.get("amount") is not None else record.outstanding,
+        "amount": amount_of(wanted["amount"]) if wanted.get("amount") is not None else record.outstanding,
         "date": wanted.get("date"),
         "reference": wanted.get("reference"),
     }
-    paid = payments.pay(act, Asked(asked))
+    paid = payments.pay(act, Asked(fields))
     if paid.errors:
         raise Refused(*paid.errors)
 
@@ -248,16 +202,16 @@ def _unpay(act: Act, record: Invoice, wanted: dict[str, Any]) -> None:
 
 def _credit(act: Act, record: Invoice, wanted: dict[str, Any]) -> None:
     """A credit note over the amount, without tax, used on the invoice at once."""
-    amount = _amount(wanted["amount"]) if wanted.get("amount") is not None else record.outstanding
+    amount = amount_of(wanted["amount"]) if wanted.get("amount") is not None else record.outstanding
     line = {"description": "Credit", "quantity": 1, "unitamount": amount, "accountcode": "200", "taxtype": "NONE"}
-    asked = {
+    fields = {
         "type": "ACCRECCREDIT",
         "status": "AUTHORISED",
         "contact": {"contactid": record.contact_id},
         "currencycode": record.currency,
         "lineitems": [line],
     }
-    made = create(act, Asked(asked), kinds=("ACCRECCREDIT",))
+    made = create(act, Asked(fields), kinds=("ACCRECCREDIT",))
     if made.errors:
         raise Refused(*made.errors)
     used = payments.allocate(act, made.record, Asked({"invoice": {"invoiceid": record.id}, "amount": amount}))
@@ -292,166 +246,26 @@ def _contacts(part: Blueprint, state: State) -> None:
     @part.post("/contacts")
     def add_contact() -> ResponseReturnValue:
         with state.lock:
-            act = state.act(_held(state))
-            return _planned(act, contacts.plan_put(act, Asked(_contact_fields(_asked()))))
+            act = state.act(held_of(state))
+            return _planned(act, contacts.plan_put(act, Asked(_contact_fields(asked()))))
 
     @part.patch("/contacts/<contact_id>")
     def change_contact(contact_id: str) -> ResponseReturnValue:
         with state.lock:
-            act = state.act(_held(state))
+            act = state.act(held_of(state))
             found = _contact(act.held, contact_id)
-            return _planned(act, contacts.plan_post(act, Asked(_contact_fields(_asked())), found.id))
+            return _planned(act, contacts.plan_post(act, Asked(_contact_fields(asked())), found.id))
 
     @part.post("/contacts/<contact_id>/archive")
     def archive(contact_id: str) -> ResponseReturnValue:
         with state.lock:
-            act = state.act(_held(state))
+            act = state.act(held_of(state))
             return jsonify(books.contact(act.held, contacts.archive(act, _contact(act.held, contact_id))))
 
     @part.post("/contacts/<contact_id>/merge")
     def merge(contact_id: str) -> ResponseReturnValue:
         with state.lock:
-            act = state.act(_held(state))
-            into = _contact(act.held, str(_asked()["into"]))
+            act = state.act(held_of(state))
+            into = _contact(act.held, str(asked()["into"]))
             contacts.merge(act, _contact(act.held, contact_id), into)
             return jsonify(books.contact(act.held, _contact(act.held, into.id)))
-
-
-# --- the organisation ----------------------------------------------------------------------------------------------------
-
-
-def _organisation(part: Blueprint, state: State) -> None:
-    @part.patch("/organisation")
-    def change_organisation() -> ResponseReturnValue:
-        with state.lock:
-            held, wanted = _held(state), _asked()
-            changes: dict[str, Any] = {
-                name: _day(each) if name.endswith("_date") else each for name, each in wanted.items()
-            }
-            if changes.get("sales_terms"):
-                changes["sales_terms"] = tuple(changes["sales_terms"])
-            try:
-                held.profile = replace(held.profile, **changes)
-            except TypeError as error:
-                raise Refused(str(error)) from None
-            return jsonify(id=held.profile.id, changed=sorted(changes))
-
-    @part.post("/currencies")
-    def subscribe() -> ResponseReturnValue:
-        code = str(_asked()["code"]).upper()
-        with state.lock:
-            _held(state).currencies[code] = code
-        return jsonify(code=code)
-
-    @part.delete("/currencies/<code>")
-    def unsubscribe(code: str) -> ResponseReturnValue:
-        with state.lock:
-            _held(state).currencies.pop(code.upper(), None)
-        return "", 204
-
-    @part.patch("/accounts/<code>")
-    def change_account(code: str) -> ResponseReturnValue:
-        with state.lock:
-            held = _held(state)
-            if code not in held.account_codes:
-                raise Refused(f"no account {code}", status=404)
-            held.add_account(replace(held.account_codes[code], **_asked()))
-        return jsonify(code=code)
-
-    @part.post("/disconnect")
-    def disconnect() -> ResponseReturnValue:
-        """A person takes the app's access away: no webhook says so (xero.md 1.9)."""
-        with state.lock:
-            held = _held(state)
-            for app in state.apps.values():
-                app.connections.pop(held.profile.id, None)
-        return jsonify(tenant_id=held.profile.id)
-
-    @part.post("/connect")
-    def connect() -> ResponseReturnValue:
-        with state.lock:
-            held = _held(state)
-            client = _asked().get("client_id") or next(iter(state.apps))
-            state.apps[client].connect(held.profile.id, state.kit.clock.now())
-        return jsonify(tenant_id=held.profile.id)
-
-    @part.post("/organisations")
-    def open_another() -> ResponseReturnValue:
-        """Another organisation: of an app that is there (`client_id`), else of an app of its own."""
-        wanted = _asked()
-        with state.lock:
-            tenant_id = str(wanted.get("tenant_id") or new_id())
-            base = str(wanted.get("base_currency", "NZD"))
-            open_organisation(state, name=str(wanted["name"]), tenant_id=tenant_id, base_currency=base)
-            client = str(wanted.get("client_id") or new_id().replace("-", "").upper())
-            app = state.apps.get(client) or state.add_app(client, new_id(), str(wanted["name"]))
-            app.connect(tenant_id, state.kit.clock.now())
-        return jsonify(tenant_id=tenant_id, client_id=client, client_secret=app.secret)
-
-
-# --- the developer's portal, and the machine room ------------------------------------------------------------------------
-
-
-def _webhook(part: Blueprint, state: State) -> None:
-    def hooks_of() -> Webhooks:
-        client = request.args.get("client_id") or next(iter(state.apps))
-        if client not in state.apps:
-            raise Refused(f"no app {client}", status=404)
-        return state.hooks_of(client)
-
-    @part.post("/webhook")
-    def set_target() -> ResponseReturnValue:
-        """Sets the address and proves it; the answer is the portal's verdict."""
-        wanted = _asked()
-        hooks = hooks_of()
-        hooks.set_target(str(wanted["url"]), str(wanted.get("key", WEBHOOK_KEY)))
-        return jsonify(hooks.prove())
-
-    @part.post("/webhook/intent")
-    def prove_again() -> ResponseReturnValue:
-        hooks = hooks_of()
-        if hooks.target is None:
-            raise Refused("no webhook is set up", status=404)
-        return jsonify(hooks.prove())
-
-    @part.get("/webhook")
-    def show_target() -> ResponseReturnValue:
-        return jsonify(hooks_of().shown())
-
-    @part.delete("/webhook")
-    def remove_target() -> ResponseReturnValue:
-        hooks_of().clear()
-        return "", 204
-
-    @part.post("/events")
-    def fire() -> ResponseReturnValue:
-        """An event out of nothing: of an unknown category, about an unknown resource, from an unknown tenant."""
-        wanted = _asked()
-        tenant = str(wanted.get("tenant_id") or _held(state).profile.id)
-        event = Event(
-            tenant,
-            str(wanted.get("category", "INVOICE")),
-            str(wanted.get("kind", "UPDATE")),
-            str(wanted.get("resource_id") or new_id()),
-            state.kit.clock.now(),
-        )
-        hooks_of().add(event, always=True)
-        return jsonify(resource_id=event.resource_id)
-
-
-def _vendor(part: Blueprint, state: State, kit: Kit) -> None:
-    @part.post("/tokens/expire")
-    def expire() -> ResponseReturnValue:
-        with state.lock:
-            state.tokens.expire_all(kit.clock.now())
-        return "", 204
-
-    @part.post("/limits/day")
-    def spend_day() -> ResponseReturnValue:
-        """Leaves so many calls of the day to an app."""
-        wanted = _asked()
-        client = str(wanted.get("client_id") or next(iter(state.apps)))
-        with state.lock:
-            tenant = _held(state).profile.id
-            state.limiter.spend_day(client, tenant, left=int(wanted["left"]), now=kit.clock.ticks())
-        return jsonify(left=int(wanted["left"]))
