@@ -4,11 +4,13 @@ import ast
 import importlib
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 
 import alembic.command
 import alembic.config
+import click
 import pytest
 import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
@@ -115,10 +117,17 @@ def test_migrations_make_exactly_the_tables_of_the_code(database_url, monkeypatc
     monkeypatch.setenv("DATABASE_URL", database_url)
     alembic.command.upgrade(alembic.config.Config(toml_file=ROOT / "pyproject.toml"), "head")
     engine = sa.create_engine(database_url)
-    with engine.connect() as connection:
+    with closing_engine(engine), engine.connect() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True})
         assert compare_metadata(context, importlib.import_module("worker.tables").METADATA) == []
-    engine.dispose()
+
+
+@contextmanager
+def closing_engine(engine: sa.Engine) -> Iterator[None]:
+    try:
+        yield
+    finally:
+        engine.dispose()
 
 
 def test_no_function_and_no_file_is_long():
@@ -153,3 +162,16 @@ def test_names_say_what_a_thing_is():
 def test_every_requirement_is_pinned():
     pinned = (ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines()
     assert [line for line in pinned if line.strip() and not line.startswith("#") and "==" not in line] == []
+
+
+def test_every_command_says_what_it_does():
+    found = dict(commands(importlib.import_module("admin.cli").main))
+    assert [" ".join(names) for names, command in found.items() if not command.help] == []
+    assert {names[0] for names in found if names} >= {"connect", "setup", "check", "status", "jobs", "trace"}
+
+
+def commands(command: click.Command, names: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], click.Command]]:
+    yield names, command
+    if isinstance(command, click.Group):
+        for name, part in command.commands.items():
+            yield from commands(part, (*names, name))
