@@ -1,6 +1,8 @@
 """Gunicorn's settings for the receiver. `--bind`, `--workers` and the like on the command line win over them."""
 
+import logging
 import os
+import re
 import socket
 import struct
 import sys
@@ -39,8 +41,18 @@ control_socket_disable = True
 SLOWEST_READ = 5
 
 
+def without_secrets(record: logging.LogRecord) -> bool:
+    """What Gunicorn logs, without the token of an address; a sender that stopped half-way is no fault that wants a trace."""
+    message = re.sub(r"(/webhooks/kommo/)[^\s/?'\"]+", r"\1...", record.getMessage())
+    if record.exc_info and isinstance(record.exc_info[1], BlockingIOError):
+        message, record.exc_info = "A sender stopped in the middle of a request.", None
+    record.msg, record.args = message, ()
+    return True
+
+
 def when_ready(server: Any) -> None:
     """Bound each read from, and write to, a connection: accepted sockets inherit it from the one that listens."""
+    server.log.error_log.addFilter(without_secrets)
     for listener in server.LISTENERS:
         for option in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
             listener.sock.setsockopt(socket.SOL_SOCKET, option, struct.pack("ll", SLOWEST_READ, 0))

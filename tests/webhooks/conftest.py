@@ -78,7 +78,10 @@ def make_stand(tmp_path: Path) -> Iterator[Callable[..., Stand]]:
     opened: list[Database] = []
 
     def make(
-        url: str = f"sqlite:///{tmp_path / 'receiver.db'}", ring: Callable[[Any], object] | None = None, **changes: Any
+        url: str = f"sqlite:///{tmp_path / 'receiver.db'}",
+        ring: Callable[[Any], object] | None = None,
+        now: Callable[[], datetime] = lambda: NOON,
+        **changes: Any,
     ) -> Stand:
         database = open_database(url)
         opened.append(database)
@@ -86,7 +89,7 @@ def make_stand(tmp_path: Path) -> Iterator[Callable[..., Stand]]:
         with database.begin() as session:
             connect(session)
         rung: list[Ring] = []
-        app = create_app(receiver_settings(**changes), database, ring or rung.extend, now=lambda: NOON)
+        app = create_app(receiver_settings(**changes), database, ring or rung.extend, now=now)
         return Stand(app, database, rung)
 
     yield make

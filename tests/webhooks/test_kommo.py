@@ -71,6 +71,10 @@ def test_a_client_of_no_known_type_may_be_either():
     assert told("account[id]=3&contacts[update][0][id]=7").clients == (ClientEvent("update", 7, None),)
 
 
+def test_a_link_to_something_without_a_number_is_none():
+    assert told("account[id]=3&contacts[add][0][id]=7&contacts[add][0][linked_leads_id][x][ID]=x").leads == ()
+
+
 def test_the_account_may_stand_in_an_entry_only():
     assert told("leads[add][0][id]=7&leads[add][0][account_id]=30896271").account_id == 30896271
 

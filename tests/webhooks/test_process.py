@@ -163,6 +163,7 @@ def test_without_the_database_it_is_a_503_in_time_and_a_200_once_it_is_back(depl
     refused = [deployment.kommo(200), deployment.xero()]
     ready = requests.get(f"http://127.0.0.1:{deployment.port}/readyz", timeout=30).status_code
     deployment.postgres.start()
+    assert "not_durable" in deployment.web.output()
     assert [status for status, _ in refused] == [503, 503]
     assert max(took for _, took in refused) < KOMMOS_PATIENCE
     assert ready == 503
@@ -214,12 +215,20 @@ def test_senders_that_stop_in_the_middle_hold_nobody_up_for_long_and_leave_nothi
     assert status == 200
     assert took < SLOWEST_READ + 2
     assert deployment.deliveries() == before + 1
+    assert "Traceback" not in deployment.web.output()
 
 
 def test_no_line_of_the_log_holds_a_secret(deployment):
     deployment.kommo(500)
     deployment.kommo(501, "/webhooks/kommo/wrong-token")
     deployment.post("/webhooks/xero", b"{}", {"x-xero-signature": "wrong-signature"})
+    for request in (
+        f"POST /webhooks/kommo/{TOKEN} HTTP/x",
+        f"POST /webhooks/kommo/{TOKEN} HTTP/1.1\r\nTransfer-Encoding: odd",
+    ):
+        with socket.create_connection(("127.0.0.1", deployment.port), timeout=10) as sender:
+            sender.sendall(f"{request}\r\n\r\n".encode())
+            assert sender.recv(1000)
     text = deployment.web.output()
     assert "delivery_recorded" in text
     assert "token_refused" in text
