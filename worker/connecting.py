@@ -9,7 +9,7 @@ from integrations.errors import Refusal, Unauthorised
 from integrations.kommo.client import Kommo
 from integrations.kommo.entities import Account
 from integrations.oauth import TokenSet
-from integrations.turns import Priority, Turns, Window
+from integrations.turns import Priority, Turns
 from integrations.wire import Wire
 from integrations.xero.client import Xero
 from worker import grants, tenants
@@ -17,7 +17,7 @@ from worker.connections import Connection
 from worker.findings import NotDone, nearest
 from worker.grants import Credentials, GrantKind
 from worker.settings import Settings
-from worker.workshop import KOMMO_PERIOD, XERO_PLACES, Workshop, xero_windows
+from worker.workshop import Workshop, kommo_budget, xero_budget
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +69,7 @@ def connect_kommo(workshop: Workshop, name: str, token: str) -> Connected:
 
 
 def _account(workshop: Workshop, connection: Connection, token: str) -> Account:
-    windows = [Window("second", connection.limits.kommo_second, KOMMO_PERIOD)]
-    wire = _wire(workshop, Pasted("kommo", token), workshop.turns("kommo", windows, None))
+    wire = _wire(workshop, Pasted("kommo", token), workshop.turns(kommo_budget(connection)))
     try:
         address = workshop.settings.kommo_base(connection.kommo_subdomain)
         account = Kommo(wire, base_url=address, timezone=ZoneInfo("UTC"), priority=Priority.NEW).account()
@@ -117,7 +116,7 @@ def _configured(settings: Settings) -> Credentials:
 
 def _organisation(workshop: Workshop, connection: Connection, token: str) -> str:
     tenant_id = connection.xero_tenant_id or ""
-    turns = workshop.turns(f"xero:{tenant_id}", xero_windows(connection), XERO_PLACES)
+    turns = workshop.turns(xero_budget(connection, tenant_id))
     wire = _wire(workshop, Pasted("xero", token), turns)
     try:
         base_url = workshop.settings.xero_api_url

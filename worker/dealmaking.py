@@ -151,7 +151,7 @@ def _create(world: World, link: Link, creation: Creation, call: Callable[[], int
     with world.database.begin() as session:
         send = sends.open_send(
             session, connection=world.connection.name, scope=str(world.route.account_id), what=creation.what, body=b"",
-            link_ids=[link.id], now=world.now(),
+            members={link.id: None}, now=world.now(),
         )  # fmt: skip
     try:
         made = call()

@@ -100,8 +100,9 @@ def put(world: World, questions: Sequence[tuple[Case, Question]]) -> None:
 def _wait(world: World, case: Case, question: Question) -> None:
     assert case.lead is not None
     people = case.lead.contact_ids
+    mine = case.link or new_link(world, case)
     with world.database.begin() as session:
-        link: Link = session.merge(case.link or new_link(world, case))
+        link: Link = session.merge(mine)
         link.waiting, link.question = True, question.sentence
         link.waits_company = case.lead.company_id
         link.waits_contact = (

@@ -25,10 +25,14 @@ def explain(error: Exception) -> str | None:
             return _of_call(error)
         case sa.exc.OperationalError() | sa.exc.ProgrammingError():
             return _of_database(error)
+        case sa.exc.DatabaseError() if type(error) is sa.exc.DatabaseError:
+            return f"What DATABASE_URL names is no database of ours: {_first_line(error.orig or error)}"
         case sa.exc.TimeoutError():
             return "The database has no connection left for us: try again, or raise its limit"
         case RedisError():
             return f"Redis does not answer (REDIS_URL): {_first_line(error)}"
+        case OSError() if error.filename:
+            return f"{error.filename} can't be used: {error.strerror}"
     return None
 
 

@@ -40,41 +40,36 @@ def missing(entity: FieldEntity, there: Sequence[Field]) -> list[FieldDraft]:
     return [draft for draft in FIELDS[entity] if draft.code not in codes]
 
 
-def faults(entity: FieldEntity, there: Sequence[Field]) -> list[Finding]:
-    """What is wrong with those of ours that are there."""
+def lacking(entity: FieldEntity, there: Sequence[Field]) -> list[tuple[Field, tuple[str, ...]]]:
+    """Those of ours that lack options, with the options."""
     drafts = {draft.code: draft for draft in FIELDS[entity]}
+    wanted = ((field, drafts[field.code].options) for field in there if field.code in drafts)
+    pairs = [(field, tuple(one for one in options if one not in field.options)) for field, options in wanted]
+    return [(field, absent) for field, absent in pairs if absent]
+
+
+def faults(entity: FieldEntity, there: Sequence[Field]) -> list[Finding]:
+    """Fields that have our code, and are something else."""
+    kinds = {draft.code: draft.kind for draft in FIELDS[entity]}
+    mend = "delete it in Kommo, then run admin setup again: it makes the right one"
     return [
-        fault
+        failed(f"{entity} fields", f'"{field.name}" ({field.code}) is of the kind {field.kind}, not {kind}', mend)
         for field in there
-        if field.code in drafts and (fault := _fault(entity, field, drafts[field.code])) is not None
+        if (kind := kinds.get(field.code or "", field.kind)) != field.kind
     ]
 
 
 def findings(entity: FieldEntity, there: Sequence[Field]) -> list[Finding]:
     """Our fields as they stand, for `check`."""
-    about = f"{entity} fields"
-    absent = ", ".join(draft.code for draft in missing(entity, there))
-    found = [failed(about, f"Kommo lacks {absent}", "run admin setup again")] if absent else []
+    about, mend = f"{entity} fields", "run admin setup again"
+    absent = [draft.code for draft in missing(entity, there)]
+    found = [failed(about, f"Kommo lacks {', '.join(absent)}", mend)] if absent else []
     found += faults(entity, there)
-    return found or [ok(about, f"all {len(FIELDS[entity])} are there")]
-
-
-def _fault(entity: FieldEntity, field: Field, draft: FieldDraft) -> Finding | None:
-    about = f"{entity} fields"
-    if field.kind != draft.kind:
-        said = (
-            f'the field "{field.name}" has our code {draft.code}, but is of the kind {field.kind} and not {draft.kind}'
-        )
-        return failed(about, said, "delete it in Kommo, then run admin setup again: it makes the right one")
-    absent = [option for option in draft.options if option not in field.options]
-    if absent:
-        said = f'the field "{field.name}" ({draft.code}) lacks the options {", ".join(absent)}'
-        return failed(
-            about,
-            said,
-            "add them in Kommo, spelt just so: Settings of the field, or delete it and run admin setup again",
-        )
-    return None
+    found += [
+        failed(about, f'"{field.name}" ({field.code}) lacks the options {", ".join(options)}', mend)
+        for field, options in lacking(entity, there)
+    ]
+    return found or [ok(about, f"all there ({len(FIELDS[entity])})")]
 
 
 def grouped(drafts: Sequence[FieldDraft], group_id: str | None) -> list[FieldDraft]:

@@ -4,7 +4,7 @@ First a quiet period, in which a call that the vendor still works on may end; th
 nothing is there, the links are free to be sent again, under a new key.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -12,7 +12,7 @@ from integrations.xero.entities import Invoice, InvoiceStatus
 from worker import links, sends
 from worker.claims import Claimed
 from worker.links import Link
-from worker.sends import Send
+from worker.sends import Drafted, Send
 from worker.verdicts import Failed, Verdict, Wait
 from worker.world import World
 
@@ -58,9 +58,13 @@ def end_of(world: World, send: Send, jobs: Sequence[Claimed]) -> datetime:
 
 
 def _look(world: World, send: Send, members: Sequence[Link], told: Resolved) -> None:
-    made = by_mark(world, world.xero.invoices_made_by_us(send.sent_at - OVERLAP))
+    made = world.xero.invoices_made_by_us(send.sent_at - OVERLAP)
+    with world.database.reading() as session:
+        others = links.find_invoices(session, world.route.tenant_id, [invoice.id for invoice in made])
+        drafts = sends.drafted(session, send.id)
+    nobodys = [invoice for invoice in made if invoice.id not in others]
     for link in members:
-        hits = made.get(link.lead_id or 0, [])
+        hits = hits_for(world, link, nobodys, drafts.get(link.id))
         if len(hits) > 1:
             told.verdicts[link.id] = Failed(two_invoices(hits))
             continue
@@ -79,17 +83,17 @@ def _close(world: World, send: Send, link: Link, hit: Invoice | None) -> None:
         sends.close(session, send.id, [link.id], now=world.now())
 
 
-def by_mark(world: World, invoices: Sequence[Invoice]) -> Mapping[int, list[Invoice]]:
-    """The invoices that bear a deal's mark, by lead id.
+def hits_for(world: World, link: Link, nobodys: Sequence[Invoice], draft: Drafted | None) -> list[Invoice]:
+    """Which of the invoices that our app made, and that are nobody's, are this deal's: by `Url`, else by `Reference`, else by what was sent.
 
+    People can edit both marks; an invoice of our app that is nobody's, for the same client, day and amount, is the one that we asked for.
     One that a person deleted or voided meanwhile counts if it is the only one: what was decided in Xero is not undone by a second invoice.
     """
-    found: dict[int, list[Invoice]] = {}
-    for invoice in invoices:
-        lead_id = world.lead_of(invoice.url)
-        if lead_id is not None:
-            found.setdefault(lead_id, []).append(invoice)
-    return {lead_id: [one for one in hits if one.status not in DEAD] or hits[-1:] for lead_id, hits in found.items()}
+    by_url = [one for one in nobodys if world.lead_of(one.url) == link.lead_id]
+    unmarked = [one for one in nobodys if world.lead_of(one.url) is None]
+    by_reference = [one for one in unmarked if draft and draft.reference and one.reference == draft.reference]
+    hits = by_url or by_reference or [one for one in unmarked if draft and draft.is_like(one)][:1]
+    return [one for one in hits if one.status not in DEAD] or hits[-1:]
 
 
 def two_invoices(hits: Sequence[Invoice]) -> str:

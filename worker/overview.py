@@ -8,13 +8,13 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from integrations.errors import RateLimited
-from integrations.turns import Turns, Window
+from integrations.turns import Turns
 from worker import canary, routes
 from worker.beat import CANARY_EVERY
 from worker.deliveries import Delivery
 from worker.grants import Grant, GrantKind
 from worker.jobs import Job, State
-from worker.workshop import KOMMO_PERIOD, XERO_PLACES, Workshop, xero_windows
+from worker.workshop import Workshop, kommo_budget, xero_budget
 
 # Two canaries may be late in a burst; three mean that nobody listens.
 CANARY_LATE = timedelta(seconds=3 * CANARY_EVERY)
@@ -147,15 +147,16 @@ def _problems(session: Session) -> Iterator[Problem]:
 
 def _budgets(workshop: Workshop, session: Session) -> Iterator[Budget]:
     connections = workshop.connections.values()
-    second = min((connection.limits.kommo_second for connection in connections), default=7)
-    yield _budget("kommo", workshop.turns("kommo", [Window("second", second, KOMMO_PERIOD)], None))
+    strictest = min(connections, key=lambda connection: connection.limits.kommo_second, default=None)
+    if strictest:
+        yield _budget("kommo", workshop.turns(kommo_budget(strictest)))
     seen = set()
     for connection in connections:
         route = routes.load(session, connection.name)
         if route and route.tenant_id not in seen:
             seen.add(route.tenant_id)
-            key = f"xero:{route.tenant_id}"
-            yield _budget(key, workshop.turns(key, xero_windows(connection), XERO_PLACES))
+            budgeted = xero_budget(connection, route.tenant_id)
+            yield _budget(budgeted.key, workshop.turns(budgeted))
 
 
 def _budget(key: str, turns: Turns) -> Budget:

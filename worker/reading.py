@@ -62,9 +62,9 @@ def _names_this_lead(world: World, invoice_id: str, case: Case) -> bool:
     invoice = world.xero.invoice(invoice_id)
     if invoice is None or world.lead_of(invoice.url) != case.lead_id:
         return False
+    link = case.link or new_link(world, case)
     with world.database.begin() as session:
-        case.link = case.link or new_link(world, case)
-        case.link = session.merge(case.link)
+        case.link = session.merge(link)
         case.link.invoice_id, case.link.number, case.link.linked_at = invoice.id, invoice.number, world.now()
     return True
 

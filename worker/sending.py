@@ -16,7 +16,6 @@ from worker.drafting import put
 from worker.invoicing import Drafted
 from worker.jobs import InvoiceRef, Job, Kind, Wanted
 from worker.links import Link
-from worker.outcomes import two_invoices
 from worker.reading import new_link
 from worker.sends import Send
 from worker.verdicts import Failed, Wait
@@ -46,17 +45,26 @@ def send(world: World, drafted: Sequence[tuple[Case, Drafted]]) -> None:
 
 
 def _write_down(world: World, drafted: Sequence[tuple[Case, Drafted]], body: bytes) -> Send:
+    asked = [_asked(world, made) for _, made in drafted]
+    mine = [case.link or new_link(world, case) for case, _ in drafted]
     with world.database.begin() as session:
-        for case, made in drafted:
-            link: Link = session.merge(case.link or new_link(world, case))
+        for (case, made), own in zip(drafted, mine, strict=True):
+            link: Link = session.merge(own)
             link.remarks = [remark for remark in (*made.remarks, case.payer.remark if case.payer else "") if remark]
             link.expected_total = str(made.expected.total) if made.expected else None
             case.link = link
         session.flush()
         return sends.open_send(
             session, connection=world.connection.name, scope=world.route.tenant_id, what="invoices", body=body,
-            link_ids=[_link(case).id for case, _ in drafted], now=world.now(),
+            members=dict(zip((_link(case).id for case, _ in drafted), asked, strict=True)), now=world.now(),
         )  # fmt: skip
+
+
+def _asked(world: World, made: Drafted) -> sends.Drafted:
+    # a template without the deal's id makes references that several deals share
+    unique = "{lead_id}" in world.rules.reference
+    total = made.expected.total if made.expected else None
+    return sends.Drafted(made.draft.reference if unique else None, made.draft.issued_on, made.draft.currency, total)
 
 
 def _end(world: World, sent: Send, drafted: Sequence[tuple[Case, Drafted]]) -> None:
@@ -79,7 +87,10 @@ def _created(world: World, sent: Send, case: Case, made: Drafted, answer: Create
     with world.database.begin() as session:
         sends.close(session, sent.id, [link.id], now=world.now())
         if not links.settle_invoice(session, link.id, invoice_id=invoice.id, number=invoice.number, now=world.now()):
-            case.verdict = Failed(two_invoices([invoice]))
+            # Another invoice was made while this answer was on its way. Which of the two stays is decided under a lease of its own.
+            double = InvoiceRef(world.route.tenant_id, invoice.id)
+            jobs.record(session, [Wanted(world.connection.name, Kind.CREATE_DEAL, invoice=double)], now=world.now())
+            case.verdict = Wait(0, f"{invoice.number} was made too late: another invoice is this deal's", counts=False)
             return
         link = session.merge(link)
         session.refresh(link)

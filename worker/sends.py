@@ -1,20 +1,19 @@
 """Sends: each creating call before it is sent, with its exact bytes.
 
-A send without an answer is an outcome unknown: it stays open until somebody has looked what became of it. A repeat sends the stored bytes under the
-stored key, or is no repeat.
+A send without an answer is an outcome unknown: it stays open until somebody has looked what became of it.
 """
 
 import uuid
-from collections.abc import Sequence
-from datetime import datetime, timedelta
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
+from integrations.xero.entities import Invoice
 from worker.database import Base, BigId, UtcTime
-
-# Xero forgets a key six minutes after its first use (xero.md 3): a minute is left for the call itself.
-REPEATABLE = timedelta(minutes=5)
 
 
 class Send(Base):
@@ -40,19 +39,66 @@ class SendMember(Base):
     send_id: Mapped[int] = mapped_column(sa.ForeignKey(Send.id, ondelete="CASCADE"), primary_key=True)
     link_id: Mapped[int] = mapped_column(sa.ForeignKey("links.id", ondelete="CASCADE"), primary_key=True, index=True)
     place: Mapped[int] = mapped_column()  # its element in the body
+    reference: Mapped[str | None] = mapped_column(
+        sa.Text
+    )  # what was asked for, to be recognised if its marks are edited
+    issued_on: Mapped[date | None] = mapped_column(sa.Date)
+    currency: Mapped[str | None] = mapped_column(sa.Text)
+    total: Mapped[str | None] = mapped_column(sa.Text)
     open: Mapped[bool] = mapped_column(default=True)
 
 
+@dataclass(frozen=True, slots=True)
+class Drafted:
+    """What one element of a send asked for. `reference` None: it may be another deal's too; `total` None: its tax was not known before."""
+
+    reference: str | None
+    issued_on: date | None
+    currency: str | None
+    total: Decimal | None
+
+    def is_like(self, invoice: Invoice) -> bool:
+        """Whether the invoice may have come of it, marks apart."""
+        same = (invoice.issued_on, invoice.currency) == (self.issued_on, self.currency)
+        return same and self.total is not None and invoice.total == self.total
+
+
 def open_send(
-    session: Session, *, connection: str, scope: str, what: str, body: bytes, link_ids: Sequence[int], now: datetime
+    session: Session,
+    *,
+    connection: str,
+    scope: str,
+    what: str,
+    body: bytes,
+    members: Mapping[int, Drafted | None],
+    now: datetime,
 ) -> Send:
-    """Write down a call that is about to be sent."""
+    """Write down a call that is about to be sent, for these links, in the order of the body's elements."""
     send = Send(connection=connection, what=what, key=f"{scope}:{uuid.uuid4().hex}", body=body, sent_at=now)
     session.add(send)
     session.flush()
-    session.add_all(SendMember(send_id=send.id, link_id=link, place=place) for place, link in enumerate(link_ids))
+    session.add_all(_member(send, link, place, asked) for place, (link, asked) in enumerate(members.items()))
     session.flush()
     return send
+
+
+def _member(send: Send, link_id: int, place: int, asked: Drafted | None) -> SendMember:
+    if asked is None:
+        return SendMember(send_id=send.id, link_id=link_id, place=place)
+    total = None if asked.total is None else str(asked.total)
+    return SendMember(
+        send_id=send.id, link_id=link_id, place=place, reference=asked.reference, issued_on=asked.issued_on,
+        currency=asked.currency, total=total,
+    )  # fmt: skip
+
+
+def drafted(session: Session, send_id: int) -> dict[int, Drafted]:
+    """What each link of a send asked for, by link id."""
+    rows = session.scalars(sa.select(SendMember).where(SendMember.send_id == send_id))
+    return {
+        row.link_id: Drafted(row.reference, row.issued_on, row.currency, Decimal(row.total) if row.total else None)
+        for row in rows
+    }
 
 
 def unresolved(session: Session, link_ids: Sequence[int]) -> dict[int, Send]:

@@ -44,7 +44,7 @@ def set_up(workshop: Workshop, name: str) -> Report:
     found = _judge(workshop, connection, look)
     if wrong := failures(found):
         raise NotDone(*(f"{one.about}: {one.sentence}" for one in wrong))
-    made = make_fields(client, look.kommo.fields)
+    made = _make_fields(client, look.kommo.fields)
     route = _save(workshop, connection, look)  # before the hook, whose first delivery must find its connection
     registered = hooks.register(client, workshop.settings)
     return Report(
@@ -65,10 +65,12 @@ def _judge(workshop: Workshop, connection: Connection, look: Look) -> list[Findi
     ]
 
 
-def make_fields(client: Kommo, there: Mapping[FieldEntity, list[Field]]) -> int:
-    """Make those of our fields that are not there; how many."""
+def _make_fields(client: Kommo, there: Mapping[FieldEntity, list[Field]]) -> int:
+    """Make those of our fields that are not there, and options that are not; how many fields were made."""
     count = 0
     for entity, fields in there.items():
+        for field, options in ourfields.lacking(entity, fields):
+            client.add_options(entity, field, options)
         if drafts := ourfields.missing(entity, fields):
             group_id = _group(client) if entity == "leads" else None
             client.create_fields(entity, ourfields.grouped(drafts, group_id))

@@ -1,6 +1,7 @@
 """The workshop: what one worker process keeps between jobs, and how it makes a world for an attempt."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from zoneinfo import ZoneInfo
@@ -8,9 +9,11 @@ from zoneinfo import ZoneInfo
 from redis import Redis
 
 from integrations import oauth
+from integrations.kommo import limits as kommo_limits
 from integrations.kommo.client import Kommo
 from integrations.turns import Priority, Turns, Window, open_redis
 from integrations.wire import CallRecord, Wire, always, ignore
+from integrations.xero import limits as xero_limits
 from integrations.xero.client import Xero
 from worker import connections as connections_file
 from worker import facts, routes
@@ -24,13 +27,6 @@ from worker.settings import Settings
 from worker.vault import Vault
 from worker.world import World
 
-# The margin is in the period: seven calls in 1.2 s drew no refusal, six in 1.0 s still did.
-KOMMO_PERIOD = 1.2
-# xero.md 2.1. The minute has a margin for calls that travel at unlike speeds.
-XERO_MINUTE, XERO_DAY, XERO_PLACES = 62.0, 86_400.0, 5
-# What an organisation may be called a day where the connection does not say: learned from Xero's own headers below that.
-XERO_DAY_LIMIT = 5_000
-
 # Workers wait longer for the database than the receiver may: nobody waits for them.
 DATABASE_PATIENCE = 20.0
 
@@ -42,6 +38,15 @@ class NotSetUp(Exception):
 def utcnow() -> datetime:
     """The present instant."""
     return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Budgeted:
+    """A vendor account as its vendor counts calls: one key, one budget, whoever calls."""
+
+    key: str
+    windows: tuple[Window, ...]
+    places: int | None
 
 
 class Workshop:
@@ -123,9 +128,7 @@ class Workshop:
         on_call: Callable[[CallRecord], None] = ignore,
     ) -> Kommo:
         """A client for the connection's Kommo account."""
-        # Kommo counts by integration or by address (kommo.md 3): one budget for the installation is right either way.
-        second = Window("second", connection.limits.kommo_second, KOMMO_PERIOD)
-        wire = self._wire("kommo", connection, key="kommo", windows=[second], places=None)
+        wire = self._wire("kommo", connection, kommo_budget(connection))
         return Kommo(
             wire.fenced(fence, on_call), base_url=self.settings.kommo_base(subdomain), timezone=zone, priority=priority
         )
@@ -140,21 +143,19 @@ class Workshop:
         on_call: Callable[[CallRecord], None] = ignore,
     ) -> Xero:
         """A client for the connection's Xero organisation."""
-        wire = self._wire(
-            "xero", connection, key=f"xero:{tenant_id}", windows=xero_windows(connection), places=XERO_PLACES
-        )
+        wire = self._wire("xero", connection, xero_budget(connection, tenant_id))
         return Xero(
             wire.fenced(fence, on_call), base_url=self.settings.xero_api_url, tenant_id=tenant_id, priority=priority
         )
 
-    def turns(self, key: str, windows: Sequence[Window], places: int | None) -> Turns:
-        """The shared budget of this key."""
+    def turns(self, budgeted: Budgeted) -> Turns:
+        """The shared budget of a vendor account."""
         timing = self.settings.timing
         return Turns(
             self.redis,
-            key=key,
-            windows=windows,
-            places=places,
+            key=budgeted.key,
+            windows=budgeted.windows,
+            places=budgeted.places,
             factor=timing.time_factor,
             patience=timing.patience_seconds,
         )
@@ -171,16 +172,14 @@ class Workshop:
             wire.close()
         self.database.close()
 
-    def _wire(
-        self, vendor: str, connection: Connection, *, key: str, windows: Sequence[Window], places: int | None
-    ) -> Wire:
-        known = (key, connection.name)
+    def _wire(self, vendor: str, connection: Connection, budgeted: Budgeted) -> Wire:
+        known = (budgeted.key, connection.name)
         if known not in self._wires:
             timing = self.settings.timing
             self._wires[known] = Wire(
                 vendor=vendor,
                 tokens=self.tokens(vendor, connection.name),
-                turns=self.turns(key, windows, places),
+                turns=self.turns(budgeted),
                 connect_timeout=timing.connect_timeout_seconds,
                 read_timeout=timing.read_timeout_seconds,
             )
@@ -197,10 +196,13 @@ class Workshop:
         return ZoneInfo(known.kommo.timezone if known else "UTC")
 
 
-def xero_windows(connection: Connection) -> list[Window]:
-    """Xero's limits for one organisation."""
+def kommo_budget(connection: Connection) -> Budgeted:
+    """Kommo counts by integration or by address (kommo.md 3): one budget for the installation is right either way."""
+    return Budgeted("kommo", kommo_limits.windows(second=connection.limits.kommo_second), None)
+
+
+def xero_budget(connection: Connection, tenant_id: str) -> Budgeted:
+    """Xero counts by app and organisation (xero.md 2.1). A day's limit that is not said is learned from its headers."""
     limits = connection.limits
-    return [
-        Window("minute", limits.xero_minute, XERO_MINUTE, slack=XERO_PLACES),
-        Window("day", limits.xero_day or XERO_DAY_LIMIT, XERO_DAY, slack=0),
-    ]
+    windows = xero_limits.windows(minute=limits.xero_minute, day=limits.xero_day or xero_limits.DAY_LIMIT)
+    return Budgeted(f"xero:{tenant_id}", windows, xero_limits.PLACES)

@@ -7,6 +7,8 @@ from integrations.turns import Heard, Window
 # theirs does. Calls travel at unlike speeds, hence the second and a half on top.
 MINUTE = 61.5
 DAY = 24 * 3600.0
+# From the Core tier upwards; a lower one is learned from the headers.
+DAY_LIMIT = 5_000
 # At once. Others wait for a place.
 PLACES = 5
 
@@ -22,7 +24,7 @@ CONCURRENT_RETRY = 2.0
 UNSAID = 15.0
 
 
-def windows(*, minute: int = 60, day: int = 5000, client_id: str | None = None) -> tuple[Window, ...]:
+def windows(*, minute: int = 60, day: int = DAY_LIMIT, client_id: str | None = None) -> tuple[Window, ...]:
     """The windows of one organisation. `day` is 1,000 on the Starter tier (a lower one is also learned from the headers).
 
     Xero's own counts begin anew at times that nobody knows, so what it says is left may lengthen ours, but for the calls that

@@ -79,7 +79,7 @@ def test_a_send_is_open_until_the_outcome_of_each_of_its_links_is_known(database
     ids = add(database, link(7), link(8))
     with database.begin() as session:
         sent = sends.open_send(
-            session, connection="acme", scope=TENANT, what="invoices", body=b"{}", link_ids=ids, now=THEN
+            session, connection="acme", scope=TENANT, what="invoices", body=b"{}", members=dict.fromkeys(ids), now=THEN
         )
         assert sent.key.startswith(f"{TENANT}:")
         assert len(sent.key) <= 128

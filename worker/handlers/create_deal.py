@@ -5,13 +5,16 @@ Most events that come here need no deal: bills, invoices of our own whose link i
 
 from collections.abc import Sequence
 
+from sqlalchemy.orm import Session
+
 from integrations.xero.entities import Invoice
 from worker import dealing, jobs, links, sends
 from worker.claims import Claimed
 from worker.dealmaking import make_deal
 from worker.handlers.sync_status import read
-from worker.jobs import Kind, Wanted
+from worker.jobs import Kind, LeadRef, Wanted
 from worker.links import Link
+from worker.outcomes import DEAD
 from worker.verdicts import Done, Failed, Verdict
 from worker.world import World
 
@@ -63,33 +66,47 @@ def _ours(world: World, job: Claimed, invoice: Invoice) -> Verdict | None:
     lead_id = world.lead_of(invoice.url)
     if lead_id is None or not world.xero.made_by_us([invoice.id]):
         return None
+    lead = LeadRef(world.route.account_id, lead_id)
     with world.database.begin() as session:
-        link = links.for_leads(session, world.route.account_id, [lead_id]).get(lead_id)
+        link = links.for_leads(session, lead.account_id, [lead_id]).get(lead_id)
         if link is None:
             link = _relink(world, invoice, lead_id)
             session.add(link)
             session.flush()
         elif link.invoice_id is None:
             links.settle_invoice(session, link.id, invoice_id=invoice.id, number=invoice.number, now=world.now())
-        elif link.invoice_id != invoice.id:
-            return Failed(
-                f"Deal {lead_id} has invoice {link.number}, but {invoice.number} says that it is this deal's too: void one of them."
-            )
-        sends.resolve_link(session, link.id, now=world.now())
-        lead = jobs.LeadRef(world.route.account_id, lead_id)
-        jobs.record(
-            session,
-            [
-                Wanted(
-                    world.connection.name, Kind.CREATE_INVOICE, lead=lead
-                ),  # the note and the PDF, if they are missing
-                Wanted(
-                    world.connection.name, Kind.SYNC_STATUS, lead=lead, invoice=job.invoice
-                ),  # what changed meanwhile
-            ],
-            now=world.now(),
+            session.refresh(link)
+        if link.invoice_id == invoice.id:
+            _take_up(world, session, link, job)
+            return Done(f"it is the invoice of deal {lead_id}")
+    return _double(world, link, invoice)
+
+
+def _take_up(world: World, session: Session, link: Link, job: Claimed) -> None:
+    """Nobody needs to look for this link's invoice any more; what the deal lacks of it, and what changed meanwhile, is shown."""
+    sends.resolve_link(session, link.id, now=world.now())
+    name = world.connection.name
+    wanted = [
+        Wanted(name, Kind.CREATE_INVOICE, lead=link.lead),
+        Wanted(name, Kind.SYNC_STATUS, lead=link.lead, invoice=job.invoice),
+    ]
+    jobs.record(session, wanted, now=world.now())
+
+
+def _double(world: World, link: Link, invoice: Invoice) -> Verdict:
+    """Our app made two invoices of one deal, because an answer came when nobody waited for it any more: the one that is not linked is voided.
+
+    One that has money on it is never touched: a person is told.
+    """
+    if invoice.status in DEAD:
+        return Done(f"it was a double of {link.number}, and is out of the way")
+    if invoice.amount_paid or invoice.amount_credited:
+        numbers = f"{link.number} and {invoice.number}"
+        return Failed(
+            f"Deal {link.lead_id} has two invoices, {numbers}, and {invoice.number} has been paid. Void {link.number} in Xero."
         )
-    return Done(f"it is the invoice of deal {lead_id}")
+    world.xero.void(invoice.id)
+    return Done(f"it was a double of {link.number}, and was voided")
 
 
 def _relink(world: World, invoice: Invoice, lead_id: int) -> Link:

@@ -1,8 +1,12 @@
 """A create whose answer was lost is never repeated blindly: each fault, the quiet period, a look, and then one of each."""
 
 import pytest
+import sqlalchemy as sa
 
+from integrations.turns import Priority
+from integrations.xero.entities import Created
 from tests.worker.shop import Shop
+from worker.sends import Send
 
 PUT_INVOICES = "PUT /api.xro/2.0/Invoices"
 QUIET = 61
@@ -38,18 +42,47 @@ def test_nothing_is_sent_to_xero_in_the_quiet_period(shop: Shop):
     assert [call for call in shop.calls(since) if call.startswith("xero PUT")] == []
 
 
-def test_a_batch_is_resolved_element_by_element(shop: Shop):
-    deals = [shop.deal(f"Deal {n}", company={"name": f"Client {n}"}) for n in range(4)]
+@pytest.mark.parametrize(
+    "edited",
+    [
+        {},
+        {"url": "https://elsewhere.example/x"},
+        {"url": "https://elsewhere.example/x", "reference": "PO 77"},
+    ],
+)
+def test_a_batch_is_resolved_element_by_element_even_if_a_person_edits_the_marks(shop: Shop, edited: dict[str, str]):
+    deals = [shop.deal(f"Deal {n}", price=f"{100 + n}.00", company={"name": f"Client {n}"}) for n in range(4)]
+    before = len(shop.books().invoices)
     shop.fault("xero", PUT_INVOICES, "reset")
     shop.entered(*deals)
     shop.work()
-    (lost, *_) = (shop.books().invoices_for(lead_id)[0] for lead_id in deals)
-    shop.sandbox.post(f"xero/invoices/{lost.id}/edit", {"url": "https://elsewhere.example/x"})
+    (first,) = shop.books().invoices_for(deals[0])
+    if edited:
+        shop.sandbox.post(f"xero/invoices/{first.id}/edit", edited)
     shop.pass_time(QUIET)
     shop.work()
     books = shop.books()
-    assert [len(books.invoices_for(lead_id)) for lead_id in deals] == [1, 1, 1, 1]
-    assert [bool(books.deals[lead_id].number) for lead_id in deals] == [True] * 4
+    assert len(books.invoices) == before + 4
+    assert len({books.deals[lead_id].number for lead_id in deals} - {""}) == 4
+    assert books.deals[deals[0]].number == first.number
+
+
+def test_two_invoices_with_one_mark_are_for_a_person_to_sort_out(shop: Shop):
+    lead_id = shop.deal()
+    (job_id,) = shop.entered(lead_id)
+    shop.fault("xero", PUT_INVOICES, "reset")
+    shop.work()
+    (invoice,) = shop.books().invoices_for(lead_id)
+    twin = send_again(shop)
+    shop.pass_time(QUIET)
+    shop.work()
+    assert shop.job(job_id).state == "failed"
+    assert "more than one invoice" in (shop.job(job_id).sentence or "")
+    shop.sandbox.post(f"xero/invoices/{twin}/void", {})
+    shop.entered(lead_id)
+    shop.work()
+    assert shop.lead(lead_id).number == invoice.number
+    assert shop.unfinished() == []
 
 
 def test_an_invoice_that_was_deleted_meanwhile_is_not_made_again(shop: Shop):
@@ -125,3 +158,38 @@ def test_a_deal_or_client_whose_answer_was_lost_is_made_once(shop: Shop, call: s
     assert len(companies) == 1
     assert shop.unfinished() == []
     assert since
+
+
+def test_an_answer_that_comes_after_another_invoice_was_made_leaves_one_invoice(shop: Shop):
+    lead_id = shop.deal()
+    shop.entered(lead_id)
+    shop.work()
+    linked = shop.lead(lead_id).number
+    double = send_again(shop)
+    shop.raised(double)
+    shop.work()
+    assert [one.number for one in shop.books().invoices_for(lead_id)] == [linked]
+    assert shop.lead(lead_id).number == linked
+
+
+def test_a_double_with_money_on_it_is_never_voided(shop: Shop):
+    lead_id = shop.deal()
+    shop.entered(lead_id)
+    shop.work()
+    double = send_again(shop)
+    shop.sandbox.post(f"xero/invoices/{double}/pay", {})
+    (job_id,) = shop.raised(double)
+    shop.work()
+    assert shop.job(job_id).state == "failed"
+    assert "two invoices" in (shop.job(job_id).sentence or "")
+
+
+def send_again(shop: Shop) -> str:
+    """What a worker does whose first call arrived although everybody had given it up: the same bytes, under another key."""
+    with shop.workshop.database.reading() as session:
+        body = session.scalars(sa.select(Send.body).order_by(Send.id)).first()
+    assert body is not None
+    world = shop.workshop.world("demo", priority=Priority.NEW)
+    (made,) = world.xero.create_invoices(body, idempotency_key="late")
+    assert isinstance(made, Created)
+    return made.invoice.id
