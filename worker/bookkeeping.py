@@ -12,6 +12,9 @@ from worker.invoicing import Books, find_rate
 # Ledger accounts that sales are booked on (xero.md 7.4).
 REVENUE = frozenset({"REVENUE", "SALES", "OTHERINCOME"})
 
+# As many as fit into a sentence.
+MOST = 10
+
 
 def findings(connection: Connection, books: Books, account: KommoAccount | None) -> list[Finding]:
     """How each of them stands; what hangs on the Kommo account is left out where that is not known."""
@@ -27,8 +30,8 @@ def _account(connection: Connection, books: Books) -> Finding:
     code = connection.invoice.account_code
     account = books.accounts.get(code)
     if account is None:
-        active = [one.code for one in books.accounts.values() if one.is_active and one.kind in REVENUE]
-        return failed("account_code", f'Xero has no account "{code}"', nearest(code, active))
+        usable = [f"{one.code} {one.name}" for one in books.accounts.values() if one.is_active and one.kind in REVENUE]
+        return failed("account_code", f'Xero has no account "{code}"', f"choose of {', '.join(usable[:MOST])}")
     if not account.is_active:
         return failed(
             "account_code", f'the account {code} "{account.name}" is archived', "restore it in Xero, or choose another"

@@ -27,7 +27,7 @@ def test_all_fits():
 
 @pytest.mark.parametrize(
     ("code", "said"),
-    [("20", 'no account "20": did you mean "200"?'), ("299", "is archived"), ("090", "of the kind BANK")],
+    [("20", 'no account "20": choose of 200 Sales, 260'), ("299", "is archived"), ("090", "of the kind BANK")],
 )
 def test_an_account_that_can_not_be_used(code, said):
     grade, sentence = grades(InvoiceRules(code))["account_code"]

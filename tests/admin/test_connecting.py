@@ -1,0 +1,138 @@
+"""`connect`: a grant is tried before it is stored, and says what it opens."""
+
+import sqlalchemy as sa
+
+from worker.database import Database
+from worker.grants import Grant
+
+
+def stored(ledger: Database) -> dict[str, Grant]:
+    with ledger.reading() as session:
+        return {grant.vendor: grant for grant in session.scalars(sa.select(Grant))}
+
+
+def test_a_token_says_what_it_opens_and_until_when(desk, ledger):
+    said = desk.do("connect", "kommo", "demo", "--token", desk.sandbox.ready["kommo_token"])
+    assert 'demo: connected with the Kommo account "Acme Ltd" (30896271, acme.kommo.com)' in said
+    assert "good until" in said
+    assert "days" in said
+    assert desk.sandbox.get("calls/count")["calls"]["kommo"] == {"GET /api/v4/account": 1}
+    assert stored(ledger)["kommo"].kind == "long_lived"
+
+
+def test_a_token_can_come_from_standard_input(desk, ledger):
+    desk.do("connect", "kommo", "demo", "--token", "-", typed=desk.sandbox.ready["kommo_token"] + "\n")
+    assert "kommo" in stored(ledger)
+
+
+def test_tokens_are_neither_stored_nor_printed_as_they_are(desk, ledger):
+    token = desk.sandbox.ready["kommo_token"]
+    said = desk.run("connect", "kommo", "demo", "--token", token).output
+    assert token[:40] not in said
+    assert token.encode() not in (desk.folder / "bridge.db").read_bytes()
+
+
+def test_half_a_token_is_told_before_any_call(desk):
+    assert "copy it whole" in desk.refused("connect", "kommo", "demo", "--token", "eyJ0eXAi")
+    assert desk.sandbox.calls_after(0) == []
+
+
+def test_a_token_that_has_ended_is_told_with_its_day(desk):
+    token = desk.sandbox.post("kommo/tokens", {"days": -1})["token"]
+    assert "this token ended on" in desk.refused("connect", "kommo", "demo", "--token", token)
+
+
+def test_a_revoked_token_is_not_stored(desk, ledger):
+    token = desk.sandbox.post("kommo/tokens")["token"]
+    desk.sandbox.post("kommo/tokens/revoke", {"token": token})
+    assert "does not accept this token" in desk.refused("connect", "kommo", "demo", "--token", token)
+    assert stored(ledger) == {}
+
+
+def test_a_token_of_another_account_names_both(desk, ledger):
+    desk.sandbox.patch("kommo/account", {"subdomain": "umbrella"})
+    desk.env["KOMMO_API_URL"] = desk.sandbox.ready["kommo_api_url"].replace("{subdomain}", "umbrella")
+    told = desk.refused("connect", "kommo", "demo", "--token", desk.sandbox.ready["kommo_token"])
+    assert "umbrella.kommo.com" in told
+    assert 'kommo_subdomain = "acme"' in told
+    assert stored(ledger) == {}
+
+
+def test_without_a_token_a_person_is_told_what_to_do(desk):
+    told = desk.refused("connect", "kommo", "demo")
+    assert "later release" in told
+    assert "--token" in told
+
+
+def test_a_custom_connection_says_its_organisation(desk, ledger):
+    said = desk.do("connect", "xero", "demo", "--client-credentials")
+    assert '"Acme Trading (NZ)" (5b96e86b-418e-48d8-8949-308c14aec278)' in said
+    assert stored(ledger)["xero"].kind == "client_credentials"
+    assert stored(ledger)["xero"].client_id == desk.sandbox.ready["xero_client_id"]
+
+
+def test_the_pair_can_be_given(desk, ledger):
+    ready = desk.sandbox.ready
+    del desk.env["XERO_CLIENT_ID"], desk.env["XERO_CLIENT_SECRET"]
+    pair = ("--client-id", ready["xero_client_id"], "--client-secret", "-")
+    desk.do("connect", "xero", "demo", "--client-credentials", *pair, typed=ready["xero_client_secret"])
+    assert "xero" in stored(ledger)
+
+
+def test_a_missing_pair_is_told(desk):
+    del desk.env["XERO_CLIENT_ID"], desk.env["XERO_CLIENT_SECRET"]
+    assert "XERO_CLIENT_ID" in desk.refused("connect", "xero", "demo", "--client-credentials")
+
+
+def test_half_a_pair_is_wrong_usage(desk):
+    assert desk.run("connect", "xero", "demo", "--client-credentials", "--client-id", "x").exit_code == 2
+
+
+def test_a_wrong_secret_is_told_and_not_stored(desk, ledger):
+    told = desk.refused(
+        "connect", "xero", "demo", "--client-credentials", "--client-id", "x", "--client-secret", "wrong-secret"
+    )
+    assert "invalid_client" in told
+    assert "wrong-secret" not in told
+    assert stored(ledger) == {}
+
+
+def test_another_organisation_than_the_files_is_told_with_those_there_are(desk, ledger):
+    desk.rewrite("5b96e86b-418e-48d8-8949-308c14aec278", "11111111-418e-48d8-8949-308c14aec278")
+    told = desk.refused("connect", "xero", "demo", "--client-credentials")
+    assert "does not reach 11111111" in told
+    assert "5b96e86b" in told
+    assert stored(ledger) == {}
+
+
+def test_the_organisation_may_be_left_out_where_there_is_one(desk):
+    desk.rewrite('xero_tenant_id = "5b96e86b-418e-48d8-8949-308c14aec278"', "")
+    assert "Acme Trading (NZ)" in desk.do("connect", "xero", "demo", "--client-credentials")
+
+
+def test_of_several_organisations_one_must_be_named(desk):
+    other = {"name": "Umbrella Ltd", "client_id": desk.sandbox.ready["xero_client_id"]}
+    desk.sandbox.post("xero/organisations", other)
+    desk.rewrite('xero_tenant_id = "5b96e86b-418e-48d8-8949-308c14aec278"', "")
+    told = desk.refused("connect", "xero", "demo", "--client-credentials")
+    assert "several organisations" in told
+    assert "Umbrella Ltd" in told
+
+
+def test_no_organisation_at_all_is_told(desk):
+    desk.sandbox.post("xero/disconnect")
+    assert "reaches no organisation" in desk.refused("connect", "xero", "demo", "--client-credentials")
+
+
+def test_consent_at_xero_comes_later(desk):
+    assert "--client-credentials" in desk.refused("connect", "xero", "demo")
+
+
+def test_a_name_that_is_not_in_the_file_gets_the_nearest(desk):
+    assert 'did you mean "demo"?' in desk.refused("connect", "kommo", "deno", "--token", "x")
+
+
+def test_connecting_again_replaces_the_grant(desk, ledger):
+    desk.connect()
+    desk.connect()
+    assert set(stored(ledger)) == {"kommo", "xero"}
