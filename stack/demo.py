@@ -45,7 +45,7 @@ def demo(console: Console) -> int:
         try:
             with trial(folder, say=progress.say, kinds=KINDS) as running:
                 progress.say(f"up, with {running.redis_origin}")
-                played = list(play_all(running.sandbox, progress))
+                played = list(play_all(scenes.Play(running.sandbox, running.processes.jobs_left), progress))
                 final = books.read(running.sandbox.books())
         except (NotReady, SandboxRefused) as failure:
             progress.fail(str(failure))
@@ -70,15 +70,14 @@ def report(console: Console, played: list[Played], folder: Path, seconds: float)
     return 0
 
 
-def play_all(sandbox: Sandbox, progress: Progress) -> Iterator[Played]:
+def play_all(play: scenes.Play, progress: Progress) -> Iterator[Played]:
     """Each scene in turn; one that fails does not keep the others from being played."""
-    play = scenes.Play(sandbox)
     for scene in scenes.SCENES:
         title = scene.__doc__ or scene.__name__
         progress.begin(title)
-        before, started = sandbox.mark(), time.monotonic()
+        before, started = play.sandbox.mark(), time.monotonic()
         missing = tuple(play_one(scene, play))
-        played = Played(title, time.monotonic() - started, scenes.count(sandbox, before), missing)
+        played = Played(title, time.monotonic() - started, scenes.count(play.sandbox, before), missing)
         progress.end(title, played.seconds, missing)
         yield played
 

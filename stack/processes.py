@@ -1,11 +1,13 @@
 """Runs lines of the Procfile, any number of each, as the processes `web.1`, `worker.2` and so on."""
 
+import json
 import os
 import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import requests
 from honcho.environ import parse_procfile
@@ -76,6 +78,15 @@ class Processes:
             for words in commands
         ]
         return [self._await_end(child) for child in asked]
+
+    def status(self) -> dict[str, Any]:
+        """What `admin status` tells."""
+        told: dict[str, Any] = json.loads(self.admin(("status", "--json"))[0])
+        return told
+
+    def jobs_left(self) -> int:
+        """How many jobs still wait or run."""
+        return sum(one["jobs"] for one in self.status()["jobs"] if one["state"] in ("queued", "running"))
 
     def _await_end(self, child: Child) -> str:
         try:

@@ -46,7 +46,7 @@ def invoice(**changed: Any) -> dict[str, Any]:
 
 def missing(look: Any, leads: list[dict[str, Any]], invoices: list[dict[str, Any]]) -> list[str]:
     found = books.read({"kommo": {"leads": leads}, "xero": {"invoices": invoices, "complaints": {}}})
-    play = Play(sandbox=None, deals={"Deal": 7})  # type: ignore[arg-type]  # nothing is asked of it
+    play = Play(sandbox=None, jobs_left=int, deals={"Deal": 7})  # type: ignore[arg-type]  # nothing is asked of it
     return [sentence.removeprefix("Deal: ") for sentence, is_so in look(play, found).items() if not is_so]
 
 
@@ -101,7 +101,7 @@ def test_a_scene_ends_where_something_is_missing():
         yield lambda _books: {"the sun shines": True, "it rains": False}
         raise AssertionError("it went on")
 
-    assert list(play_one(scene, Play(Reads()), patience=0.1)) == ["it rains"]  # type: ignore[arg-type]
+    assert list(play_one(scene, Play(Reads(), int), patience=0.1)) == ["it rains"]  # type: ignore[arg-type]
 
 
 def test_a_scene_that_can_not_begin_says_why():
@@ -113,5 +113,5 @@ def test_a_scene_that_can_not_begin_says_why():
         yield lambda _books: {}
         raise NotReady("waited 30 s in vain for the vendors to be left alone")
 
-    assert list(play_one(without_its_deal, Play(Reads()))) == ["an earlier scene left no 'Annual report'"]  # type: ignore[arg-type]
-    assert list(play_one(never_idle, Play(Reads()))) == ["waited 30 s in vain for the vendors to be left alone"]  # type: ignore[arg-type]
+    assert list(play_one(without_its_deal, Play(Reads(), int))) == ["an earlier scene left no 'Annual report'"]  # type: ignore[arg-type]
+    assert list(play_one(never_idle, Play(Reads(), int))) == ["waited 30 s in vain for the vendors to be left alone"]  # type: ignore[arg-type]

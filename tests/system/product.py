@@ -9,7 +9,7 @@ from typing import Any
 
 from stack import books
 from stack.books import Books
-from stack.children import Children
+from stack.children import Children, until
 from stack.plan import environment, is_ours
 from stack.processes import Processes, inherited
 from stack.redis import Redis
@@ -59,7 +59,8 @@ class Product:
         return next(int(one["id"]) for one in companies if one["name"] == name)
 
     def settle(self, timeout: float = 60) -> None:
-        """Until all is idle."""
+        """Until all is idle on both sides."""
+        until(lambda: not self.processes.jobs_left(), timeout, what="the last job", pause=0.5)
         self.sandbox.wait_idle(quiet=2, timeout=timeout)
 
 

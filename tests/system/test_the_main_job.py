@@ -100,8 +100,12 @@ def test_strangers_are_turned_away(product):
 def test_nonsense_is_kept_and_seen(product):
     kommo, xero, key = addresses(product)
     nonsense = b"\xff\x00 neither a form nor anything"
+    seen = product.processes.status()["not_understood"]
     assert post(kommo, nonsense).status_code == 200
     assert post(xero, nonsense, signature=signature(nonsense, key)).status_code == 200
+    status = product.processes.status()
+    assert status["not_understood"] == seen + 2
+    assert {one["source"] for one in status["problems"]} == {"kommo", "xero"}
 
 
 def test_without_redis_webhooks_are_acknowledged_and_worked_off_later(product, until):
