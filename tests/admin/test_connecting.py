@@ -136,3 +136,9 @@ def test_connecting_again_replaces_the_grant(desk, ledger):
     desk.connect()
     desk.connect()
     assert set(stored(ledger)) == {"kommo", "xero"}
+
+
+def test_a_grant_that_may_not_list_organisations_is_tried_on_the_files(desk, ledger):
+    fault = {"vendor": "xero", "call": "GET /connections", "when": "before", "do": 403, "times": 1}
+    desk.sandbox.post("faults", fault)
+    assert "Acme Trading (NZ)" in desk.do("connect", "xero", "demo", "--client-credentials")
