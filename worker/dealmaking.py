@@ -44,7 +44,7 @@ def make_deal(world: World, job: Claimed, invoice: Invoice, link: Link | None) -
     if link.synced is None:
         return shown
     text = dealing.note_lines(invoice, kommo_currency=world.facts.kommo.currency)
-    noted = showing.note(world, link, text)
+    noted = showing.write_notes(world, [(link, text)])[link.id]
     return Done(f"deal {link.lead_id} was made") if isinstance(noted, Done) else noted
 
 

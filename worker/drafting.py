@@ -89,9 +89,13 @@ def put(world: World, questions: Sequence[tuple[Case, Question]]) -> None:
         if not (case.lead and case.lead.text(showing.MESSAGE) == question.sentence)
     ]
     showing.say(world, [(case.lead_id, question.sentence, True) for case, question in new])
-    for case, question in new:
-        if all(found.text != question.sentence for found in world.kommo.notes(case.lead_id)):
-            world.kommo.create_note(case.lead_id, question.sentence)
+    unwritten = [
+        (case.lead_id, question.sentence)
+        for case, question in new
+        if all(found.text != question.sentence for found in world.kommo.notes(case.lead_id))
+    ]
+    if unwritten:
+        world.kommo.create_notes(unwritten)
     for case, question in questions:
         _wait(world, case, question)
         case.verdict = Done(question.sentence)

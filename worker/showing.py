@@ -10,7 +10,7 @@ from datetime import datetime
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from integrations.errors import OutcomeUnknown
+from integrations.errors import CallError, LeaseLost, OutcomeUnknown
 from integrations.kommo.entities import LeadChange, Value
 from integrations.xero.entities import Invoice
 from worker import jobs, marks, statuses
@@ -114,45 +114,67 @@ def invoice_note(invoice: Invoice, remarks: Sequence[str]) -> str:
     return "\n".join([f"{statuses.title(invoice)} over {total} was made in Xero for {invoice.contact_name}.", *remarks])
 
 
-def note(world: World, link: Link, text: str) -> Verdict:
-    """Write the link's note, once: after an answer that was lost it is looked for before it is written again."""
-    if link.noted_at is not None or link.lead_id is None:
-        return Done()
-    tried = link.note_sent_at
-    if tried is not None:
-        rest = (tried + world.quiet - world.now()).total_seconds()
-        if rest > 0:
-            return Wait(rest, "a note's answer was lost: looking for it after a quiet minute", counts=False)
-        if any(found.text == text for found in world.kommo.notes(link.lead_id)):
-            _noted(world, link)
-            return Done()
-    _write_note(world, link, text)
-    return Done()
+def write_notes(world: World, wanted: Sequence[tuple[Link, str]]) -> dict[int, Verdict]:
+    """Write each link's note, once, all new ones in one call; a verdict for each link's id.
+
+    After an answer that was lost a note is looked for, when a quiet period is over, before it is written again.
+    """
+    missing = [(link, text) for link, text in wanted if link.noted_at is None and link.lead_id is not None]
+    waits = {link.id: wait for link, _ in missing if (wait := _quiet(world, link))}
+    to_look_for = [(link, text) for link, text in missing if link.note_sent_at is not None and link.id not in waits]
+    found = {link.id for link, text in to_look_for if _has_note(world, link, text)}
+    _remember_notes(world, [link for link, _ in to_look_for if link.id in found])
+    _send_notes(world, [(link, text) for link, text in missing if link.id not in found and link.id not in waits])
+    return {link.id: waits.get(link.id, Done()) for link, _ in wanted}
 
 
-def _write_note(world: World, link: Link, text: str) -> None:
-    _mark(world, link, sent=world.now())
+def _quiet(world: World, link: Link) -> Wait | None:
+    """How long not to touch a note whose answer was lost."""
+    if link.note_sent_at is None:
+        return None
+    rest = (link.note_sent_at + world.quiet - world.now()).total_seconds()
+    if rest <= 0:
+        return None
+    return Wait(rest, "a note's answer was lost: looking for it after a quiet period", counts=False)
+
+
+def _has_note(world: World, link: Link, text: str) -> bool:
+    return any(note.text == text for note in world.kommo.notes(link.lead_id or 0))
+
+
+def _send_notes(world: World, notes: Sequence[tuple[Link, str]]) -> None:
+    if not notes:
+        return
+    links = [link for link, _ in notes]
+    _mark_notes(world, links, sent=world.now())
     try:
-        world.kommo.create_note(link.lead_id or 0, text)
+        world.kommo.create_notes([(link.lead_id or 0, text) for link, text in notes])
     except OutcomeUnknown:
-        _mark(world, link, sent=world.now())  # the quiet period begins when we stop waiting
+        _mark_notes(world, links, sent=world.now())  # the quiet period begins when we stop waiting
         raise
-    except Exception:
-        _mark(world, link, sent=None)  # surely not written
+    except (CallError, LeaseLost):
+        _mark_notes(world, links, sent=None)  # surely not written
         raise
-    _noted(world, link)
+    _remember_notes(world, links)
 
 
-def _mark(world: World, link: Link, *, sent: datetime | None) -> None:
+def _mark_notes(world: World, links: Sequence[Link], *, sent: datetime | None) -> None:
     with world.database.begin() as session:
-        session.execute(sa.update(Link).where(Link.id == link.id).values(note_sent_at=sent))
-    link.note_sent_at = sent
+        mine = sa.update(Link).where(Link.id.in_([link.id for link in links]), Link.noted_at.is_(None))
+        session.execute(mine.values(note_sent_at=sent).execution_options(synchronize_session=False))
+    for link in links:
+        link.note_sent_at = sent
 
 
-def _noted(world: World, link: Link) -> None:
+def _remember_notes(world: World, links: Sequence[Link]) -> None:
+    if not links:
+        return
+    now = world.now()
     with world.database.begin() as session:
-        session.execute(sa.update(Link).where(Link.id == link.id).values(noted_at=world.now()))
-    link.noted_at = world.now()
+        mine = sa.update(Link).where(Link.id.in_([link.id for link in links]))
+        session.execute(mine.values(noted_at=now).execution_options(synchronize_session=False))
+    for link in links:
+        link.noted_at = now
 
 
 def say(world: World, sentences: Sequence[tuple[int, str, bool]]) -> None:

@@ -40,10 +40,10 @@ PAGE = 250  # the most that a page holds (kommo.md 3)
 BATCH = 50  # what Kommo recommends for writes; more draws 504 (kommo.md 3)
 # As many ids as make an address of about 3 kB: servers cut off at 8.
 IDS = 100
-EVENT_IDS = 10  # the most that the filter takes (kommo.md 11.3)
 LEAD_PARTS = "contacts,catalog_elements"
 
 Query = Sequence[tuple[str, str | int]]
+StageRef = tuple[int, int]  # (pipeline id, status id): only together are they unique (kommo.md 6)
 
 
 class Kommo:
@@ -80,11 +80,19 @@ class Kommo:
         query: Query = [("filter[created_at][from]", int(since.timestamp())), ("order[created_at]", "asc")]
         return self._pages("/leads", "leads", parse_lead, [*query, ("with", LEAD_PARTS)])
 
-    def leads_in_stage(self, pipeline_id: int, status_id: int) -> list[Lead]:
-        """Leads that are in the stage now."""
-        stage = "filter[statuses][0]"
-        query: Query = [(f"{stage}[pipeline_id]", pipeline_id), (f"{stage}[status_id]", status_id)]
-        return self._pages("/leads", "leads", parse_lead, [*query, ("with", LEAD_PARTS)])
+    def leads_updated_since(self, stages: Iterable[StageRef], since: datetime) -> list[Lead]:
+        """Leads that are in one of these stages now and were touched at or after that time."""
+        query: Query = [
+            *_stage_filter("filter[statuses]", stages),
+            ("filter[updated_at][from]", int(since.timestamp())),
+            ("order[updated_at]", "asc"),
+            ("with", LEAD_PARTS),
+        ]
+        return self._pages("/leads", "leads", parse_lead, query)
+
+    def find_leads(self, query: str) -> list[Lead]:
+        """Leads with this text anywhere in them: near misses too, so compare (kommo.md 5.1)."""
+        return self._pages("/leads", "leads", parse_lead, [("query", query), ("with", LEAD_PARTS)])
 
     def create_lead(self, draft: LeadDraft) -> int:
         """Make a lead with its fields and clients. OutcomeUnknown: look before any second try; Kommo has no idempotency key."""
@@ -165,11 +173,15 @@ class Kommo:
         """All notes in a lead's feed."""
         return self._pages(f"/leads/{lead_id}/notes", "notes", settings.parse_note)
 
-    def create_note(self, lead_id: int, text: str) -> int:
-        """Write a note of ours. OutcomeUnknown: look through the notes before any second try."""
-        body = [settings.write_note(lead_id, text)]
-        answer = self._write("POST", f"/leads/{lead_id}/notes", body, "create")
-        return answer.parse(lambda said: parse_ids(said, "notes")[0])
+    def create_notes(self, notes: Sequence[tuple[int, str]]) -> int:
+        """Write notes of ours, each on its lead; how many. OutcomeUnknown: look through the leads' notes before any second try."""
+        made = 0
+        for batch in _batches(notes, BATCH):
+            body = [settings.write_note(lead_id, text) for lead_id, text in batch]
+            made += len(
+                self._write("POST", "/leads/notes", body, "create").parse(lambda said: parse_ids(said, "notes"))
+            )
+        return made
 
     def upload(self, drive_url: str, *, name: str, content: bytes, mime: str, file_uuid: str | None = None) -> FileRef:
         """Put a file into the drive, or a new version of one, in parts as large as the drive says (kommo.md 10).
@@ -218,18 +230,15 @@ class Kommo:
         except Missing:
             return
 
-    def events(self, *, types: Sequence[str], since: datetime, lead_ids: Sequence[int] | None = None) -> list[Event]:
-        """Entries of the log about leads, from that time on, oldest first (kommo.md 11.3)."""
+    def entered(self, stages: Iterable[StageRef], since: datetime) -> list[Event]:
+        """When leads entered one of these stages, by the log of events, from that time on, oldest first (kommo.md 11.3)."""
         query: Query = [
-            ("filter[type]", ",".join(types)),
+            ("filter[type]", "lead_status_changed"),
             ("filter[entity]", "lead"),
             ("filter[created_at][from]", int(since.timestamp())),
+            *_stage_filter("filter[value_after][leads_statuses]", stages),
         ]
-        batches = _batches(lead_ids, EVENT_IDS) if lead_ids is not None else [[]]
-        found: dict[str, Event] = {}
-        for batch in batches:
-            of_leads: Query = [("filter[entity_id]", ",".join(map(str, batch)))] if batch else []
-            found |= {event.id: event for event in self._pages("/events", "events", parse_event, [*query, *of_leads])}
+        found = {event.id: event for event in self._pages("/events", "events", parse_event, query)}
         return sorted(found.values(), key=lambda event: (event.at, event.id))
 
     def _clients(self, entity: ClientEntity, ids: Iterable[int]) -> dict[int, Client]:
@@ -315,3 +324,11 @@ def _batches(all_of_them: Iterable[T], size: int) -> Iterable[list[T]]:
     left = iter(all_of_them)
     while batch := list(islice(left, size)):
         yield batch
+
+
+def _stage_filter(name: str, stages: Iterable[StageRef]) -> list[tuple[str, str | int]]:
+    return [
+        (f"{name}[{index}][{key}]", value)
+        for index, (pipeline_id, status_id) in enumerate(sorted(stages))
+        for key, value in (("pipeline_id", pipeline_id), ("status_id", status_id))
+    ]

@@ -96,32 +96,29 @@ def test_many_leads_are_read_in_chunks(kommo: Kommo, vendor: Vendor):
 
 def test_pages_are_walked_by_the_link_and_not_by_their_length(kommo: Kommo, vendor: Vendor):
     vendor.will(kommos("events"), kommos("events_2"))
-    added, moved = kommo.events(types=["lead_status_changed", "lead_added"], since=SINCE)
+    added, moved = kommo.entered([(5, 142), (6, 9)], SINCE)
     assert [seen.asked("page") for seen in vendor.seen] == [["1"], ["2"]]
-    assert vendor.last.asked("filter[type]") == ["lead_status_changed,lead_added"]
+    assert vendor.last.asked("filter[type]") == ["lead_status_changed"]
+    assert vendor.last.asked("filter[value_after][leads_statuses][1][status_id]") == ["9"]
     assert vendor.last.asked("filter[created_at][from]") == [str(int(SINCE.timestamp()))]
     assert (added.kind, added.pipeline_id, added.status_id) == ("lead_added", None, None)
     assert (moved.lead_id, moved.pipeline_id, moved.status_id) == (1234567, 123, 111)
-
-
-def test_events_of_many_leads_are_asked_for_by_ten(kommo: Kommo, vendor: Vendor):
-    vendor.will(empty(204), kommos("events_2"))
-    assert len(kommo.events(types=["lead_added"], since=SINCE, lead_ids=list(range(12)))) == 1
-    assert [seen.asked("filter[entity_id]") for seen in vendor.seen] == [["0,1,2,3,4,5,6,7,8,9"], ["10,11"]]
-
-
-def test_events_of_no_leads_are_not_asked_for(kommo: Kommo, vendor: Vendor):
-    assert kommo.events(types=["lead_added"], since=SINCE, lead_ids=[]) == []
-    assert vendor.seen == []
 
 
 def test_leads_by_time_and_by_stage(kommo: Kommo, vendor: Vendor):
     vendor.will(kommos("leads"), kommos("leads"))
     assert [lead.id for lead in kommo.leads_created_since(SINCE)] == [7]
     assert vendor.last.asked("filter[created_at][from]") == [str(int(SINCE.timestamp()))]
-    assert [lead.id for lead in kommo.leads_in_stage(5, 142)] == [7]
+    assert [lead.id for lead in kommo.leads_updated_since([(5, 142)], SINCE)] == [7]
     assert vendor.last.asked("filter[statuses][0][pipeline_id]") == ["5"]
     assert vendor.last.asked("filter[statuses][0][status_id]") == ["142"]
+    assert vendor.last.asked("filter[updated_at][from]") == [str(int(SINCE.timestamp()))]
+
+
+def test_leads_are_searched_by_any_text(kommo: Kommo, vendor: Vendor):
+    vendor.will(kommos("leads"))
+    assert [lead.id for lead in kommo.find_leads("60aa5d55")] == [7]
+    assert vendor.last.asked("query") == ["60aa5d55"]
 
 
 def test_a_deal_is_made_with_everything_in_one_request(kommo: Kommo, vendor: Vendor):
@@ -304,9 +301,10 @@ def test_notes_without_text_are_empty(kommo: Kommo, vendor: Vendor):
 
 def test_a_note_is_ours_and_sets_off_no_robots(kommo: Kommo, vendor: Vendor):
     vendor.will(kommos("note_created"))
-    assert kommo.create_note(7, "Invoice INV-0042") == 1234567
-    assert vendor.last.path == "/acme/api/v4/leads/7/notes"
+    assert kommo.create_notes([(7, "Invoice INV-0042")]) == 1
+    assert vendor.last.path == "/acme/api/v4/leads/notes"
     (note,) = vendor.last.json
+    assert note["entity_id"] == 7
     assert note["params"] == {"service": "Xero", "text": "Invoice INV-0042"}
     assert note["is_need_to_trigger_digital_pipeline"] is False
 
@@ -415,7 +413,7 @@ def test_a_refusal_names_the_element_the_place_and_the_reason(kommo: Kommo, vend
 def test_a_refusal_by_the_api_itself_is_never_an_unknown_outcome(kommo: Kommo, vendor: Vendor, reply, error, effect):
     vendor.will(reply)
     with pytest.raises(error):
-        kommo.create_note(7, "x") if effect == "create" else kommo.notes(7)
+        kommo.create_notes([(7, "x")]) if effect == "create" else kommo.notes(7)
 
 
 @pytest.mark.parametrize(

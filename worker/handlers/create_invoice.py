@@ -10,7 +10,6 @@ from worker import links, outcomes, showing
 from worker.cases import Case, open_cases
 from worker.claims import Claimed
 from worker.drafting import draft
-from worker.links import Link
 from worker.reading import read
 from worker.sending import send
 from worker.verdicts import Done, Verdict, Wait
@@ -53,13 +52,12 @@ def _resolve(world: World, cases: Sequence[Case]) -> None:
 def _show(world: World, cases: Sequence[Case]) -> None:
     """The new invoices on their deals, and a note on each."""
     shown = [(case, case.link, case.invoice) for case in open_cases(cases) if case.link and case.invoice]
-    verdicts = showing.show(world, [(link, invoice) for _, link, invoice in shown])
-    for case, link, invoice in shown:
-        case.verdict = _noted(world, link, showing.invoice_note(invoice, link.remarks), verdicts[link.id])
-
-
-def _noted(world: World, link: Link, text: str, shown: Verdict) -> Verdict:
-    if link.synced is None:
-        return shown  # the deal is gone
-    noted = showing.note(world, link, text)
-    return shown if isinstance(noted, Done) else noted
+    told = showing.show(world, [(link, invoice) for _, link, invoice in shown])
+    # one that shows nothing has no deal any more
+    notes = [
+        (link, showing.invoice_note(invoice, link.remarks)) for _, link, invoice in shown if link.synced is not None
+    ]
+    noted = showing.write_notes(world, notes)
+    for case, link, _ in shown:
+        waits = noted.get(link.id)
+        case.verdict = waits if isinstance(waits, Wait) else told[link.id]
