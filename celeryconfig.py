@@ -4,9 +4,11 @@ Redis is a bell: a message carries a job's id, and the ledger decides. What is l
 tries to make Redis keep anything.
 """
 
-# One queue a job kind, so that a burst of one kind does not hold up the others, and the canary on a queue of its own.
+# One queue a job kind, so that a burst of one kind does not hold up the others, and housekeeping on a queue of its own.
 KINDS = ("create_invoice", "attach_invoice", "sync_status", "create_deal")
-task_routes = {kind: {"queue": kind} for kind in KINDS} | {"canary": {"queue": "housekeeping"}}
+task_routes = {kind: {"queue": kind} for kind in KINDS} | {
+    name: {"queue": "housekeeping"} for name in ("canary", "reconcile")
+}
 task_default_queue = "housekeeping"
 
 # Acknowledged as soon as it is taken: a lost ring costs one sweep, while late acknowledgement only brings redeliveries that meet a lease.

@@ -1,12 +1,12 @@
 """The housekeeper: `celery -A worker.app beat -S worker.beat.Housekeeper`. Any number of them may run.
 
 It does its rounds in its own process instead of sending them to the workers, so that the sweep waits behind no job, needs no Redis, and fills no
-page of Flower. Only the canary is sent: it is there to show that rings are heard. Each round does the same whether it is done once or twice.
+page of Flower. Two are sent: the canary, which shows that rings are heard, and reconciliation, which makes calls and may take a while. Each round does the same whether it is done once or twice.
 """
 
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 import structlog
 from celery.beat import Scheduler
@@ -23,18 +23,25 @@ BOOKS_EVERY = 900.0
 CANARY_EVERY = 30.0
 
 
+class Send(Protocol):
+    """Sends one of Celery's tasks, unless it can't be heard within so many seconds."""
+
+    def __call__(self, task: str, expires: float, *arguments: str) -> None: ...
+
+
 class Rounds:
     """The housekeeping rounds, each with the seconds between two of it."""
 
-    def __init__(self, workshop: Workshop, send_canary: Callable[[], None]) -> None:
+    def __init__(self, workshop: Workshop, send: Send) -> None:
         self._workshop = workshop
-        self._send_canary = send_canary
+        self._send = send
         self._next: dict[str, float] = {}
         self._all: dict[str, tuple[float, Callable[[], None]]] = {
             "sweep": (workshop.settings.timing.sweep_seconds, self.sweep),
             "overdue": (OVERDUE_EVERY, self.overdue),
             "books": (BOOKS_EVERY, self.books),
-            "canary": (CANARY_EVERY, send_canary),
+            "canary": (CANARY_EVERY, lambda: send("canary", CANARY_EVERY)),
+            "reconcile": (workshop.settings.timing.reconcile_seconds, self.reconcile),
         }
 
     def run_due(self, at: float) -> float:
@@ -57,6 +64,11 @@ class Rounds:
         """Record jobs for deals that wait for a mend in Xero."""
         self._record(overdue.waiting_for_books)
 
+    def reconcile(self) -> None:
+        """Have a worker compare both systems of each connection; whoever comes second finds the first one at it."""
+        for name in self._workshop.connections:
+            self._send("reconcile", self._workshop.settings.timing.reconcile_seconds, name)
+
     def _record(self, find: Callable[..., list[jobs.Wanted]]) -> None:
         workshop = self._workshop
         with workshop.database.begin() as session:
@@ -77,10 +89,10 @@ class Housekeeper(Scheduler):
     def __init__(self, app: Any, *args: Any, **kwargs: Any) -> None:
         from worker.app import settings  # noqa: PLC0415  (imported by Celery's beat, which has the app by then)
 
-        def send_canary() -> None:
-            app.send_task("canary", retry=False, expires=CANARY_EVERY)
+        def send(task: str, expires: float, *arguments: str) -> None:
+            app.send_task(task, args=arguments, retry=False, expires=expires)
 
-        self._rounds = Rounds(Workshop(settings), send_canary)
+        self._rounds = Rounds(Workshop(settings), send)
         super().__init__(app, *args, **kwargs)
 
     def tick(self, *_: Any, **__: Any) -> float:

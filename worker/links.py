@@ -52,6 +52,8 @@ class Link(Base):
         sa.Text
     )  # the sentence that stands on the deal, so that it is written once
 
+    gone: Mapped[bool] = mapped_column(default=False)  # the deal is no longer in Kommo: nothing can be shown on it
+
     # what stands on the deal
     synced: Mapped[dict[str, Any] | None] = mapped_column(sa.JSON(none_as_null=True))
     label: Mapped[str | None] = mapped_column(sa.Text)

@@ -9,7 +9,7 @@ from datetime import date
 
 from integrations.kommo.client import Kommo
 from integrations.kommo.entities import Field, FieldEntity
-from worker import bookkeeping, facts, hooks, looking, ourfields, routes
+from worker import bookkeeping, cursors, facts, hooks, looking, ourfields, routes
 from worker.connecting import connection_named
 from worker.connections import Connection
 from worker.findings import Finding, Grade, NotDone, failures
@@ -88,6 +88,7 @@ def _save(workshop: Workshop, connection: Connection, look: Look) -> Route:
         since = _since(connection, routes.load(session, connection.name), look.xero.books.day(now))
         route = looking.route_of(connection, look.kommo, look.xero, since=since)
         routes.save(session, route)
+        cursors.begin(session, connection.name, now=now)
         facts.keep(session, connection.name, looking.facts_of(look.kommo, look.xero), now=now)
     return route
 

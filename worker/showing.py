@@ -58,12 +58,27 @@ def show(world: World, pairs: Iterable[tuple[Link, Invoice]]) -> dict[int, Verdi
     for shown in wanted:
         lead_id = shown.link.lead_id or 0
         if lead_id in asked and lead_id not in written:
+            _remember_gone(world, shown.link)
             verdicts[shown.link.id] = Done("the deal is gone from Kommo, so nothing is shown on it")
             continue
         with world.database.begin() as session:
             _remember(session, shown, now=world.now())
         verdicts[shown.link.id] = Done(statuses.message(shown.invoice, shown.label))
     return verdicts
+
+
+def is_shown(world: World, link: Link, invoice: Invoice) -> bool:
+    """Whether the deal shows this invoice as it is; one whose deal is gone shows all that can be shown."""
+    if link.gone:
+        return True
+    shown = _shown(world, link, invoice)
+    return not shown.changes and link.pdf_wanted == statuses.pdf_fingerprint(invoice)
+
+
+def _remember_gone(world: World, link: Link) -> None:
+    with world.database.begin() as session:
+        session.execute(sa.update(Link).where(Link.id == link.id).values(gone=True))
+    link.gone = True
 
 
 def _shown(world: World, link: Link, invoice: Invoice) -> Shown:

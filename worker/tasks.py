@@ -5,6 +5,7 @@ from functools import cache
 from celery.signals import worker_process_shutdown
 
 from worker import canary as canaries
+from worker import reconciling
 from worker.app import app, settings
 from worker.jobs import Kind
 from worker.run import attempt
@@ -39,6 +40,12 @@ def sync_status(job_id: int) -> None:
 def create_deal(job_id: int) -> None:
     """An invoice raised by hand becomes a deal."""
     attempt(workshop(), Kind.CREATE_DEAL, job_id)
+
+
+@app.task(name="reconcile")
+def reconcile(connection: str) -> None:
+    """Both systems of a connection are compared; whatever is in the way now, the next round is a quarter of an hour away."""
+    reconciling.reconcile(workshop(), connection)
 
 
 @app.task(name="canary")

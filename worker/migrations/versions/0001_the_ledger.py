@@ -45,6 +45,13 @@ def upgrade() -> None:
     with op.batch_alter_table('contacts', schema=None) as batch_op:
         batch_op.create_index('ix_contacts_tenant_id_xero_id', ['tenant_id', 'xero_id'], unique=False)
 
+    op.create_table('cursors',
+    sa.Column('connection', sa.Text(), nullable=False),
+    sa.Column('side', sa.Text(), nullable=False),
+    sa.Column('read_until', sa.DateTime(timezone=True), nullable=False),
+    sa.Column('busy_until', sa.DateTime(timezone=True), nullable=True),
+    sa.PrimaryKeyConstraint('connection', 'side', name=op.f('pk_cursors'))
+    )
     op.create_table('deliveries',
     sa.Column('id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
     sa.Column('source', sa.Text(), nullable=False),
@@ -135,6 +142,7 @@ def upgrade() -> None:
     sa.Column('waits_company', sa.BigInteger(), nullable=True),
     sa.Column('waits_books', sa.Boolean(), nullable=False),
     sa.Column('question', sa.Text(), nullable=True),
+    sa.Column('gone', sa.Boolean(), nullable=False),
     sa.Column('synced', sa.JSON(none_as_null=True), nullable=True),
     sa.Column('label', sa.Text(), nullable=True),
     sa.Column('due_on', sa.Date(), nullable=True),
@@ -248,6 +256,7 @@ def downgrade() -> None:
         batch_op.drop_index('ix_deliveries_problem', sqlite_where=sa.text('problem IS NOT NULL'), postgresql_where=sa.text('problem IS NOT NULL'))
 
     op.drop_table('deliveries')
+    op.drop_table('cursors')
     with op.batch_alter_table('contacts', schema=None) as batch_op:
         batch_op.drop_index('ix_contacts_tenant_id_xero_id')
 
