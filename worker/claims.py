@@ -139,6 +139,12 @@ def _claimed(job: Job) -> Claimed:
     )
 
 
+def holds(session: Session, holder: str) -> bool:
+    """Whether this holder still has its jobs; they stay so until the transaction ends, for a sweep passes over locked rows."""
+    mine = sa.select(Job.id).where(Job.holder == holder, Job.state == State.RUNNING).limit(1)
+    return session.scalar(mine.with_for_update()) is not None
+
+
 def renew(database: Database, holder: str, *, now: datetime, lease: timedelta) -> bool:
     """Keep the lease of whatever this holder still has; False if nothing is left to keep."""
     with database.begin() as session:

@@ -91,7 +91,7 @@ def open_database(url: str, *, patience: float = PATIENCE, pool: int = 5) -> Dat
 def _sqlite(url: URL, patience: float) -> sa.Engine:
     if url.database and url.database != ":memory:":
         Path(url.database).parent.mkdir(parents=True, exist_ok=True)
-    engine = sa.create_engine(url, connect_args={"timeout": patience})
+    engine = sa.create_engine(url, connect_args={"timeout": patience}, hide_parameters=True)
 
     @event.listens_for(engine, "connect")
     def prepare(connection: Any, _: object) -> None:
@@ -115,6 +115,7 @@ def _postgresql(url: URL, patience: float, pool: int) -> sa.Engine:
     options = f"-c statement_timeout={milliseconds} -c lock_timeout={milliseconds} -c timezone=UTC"
     return sa.create_engine(
         url,
+        hide_parameters=True,  # they hold what people typed, and errors are logged
         pool_size=pool,
         max_overflow=pool,
         pool_timeout=patience,

@@ -54,7 +54,7 @@ def _new_link(world: World, invoice: Invoice) -> Link:
         tenant_id=world.route.tenant_id, invoice_id=invoice.id, number=invoice.number, made_at=world.now(),
         entered_on=invoice.issued_on, remarks=[],
     )  # fmt: skip
-    with world.database.begin() as session:
+    with world.begin() as session:
         session.add(link)
     return link
 
@@ -148,7 +148,7 @@ def _find(world: World, job: Claimed, link: Link, creation: Creation) -> int | N
 
 
 def _create(world: World, link: Link, creation: Creation, call: Callable[[], int]) -> int:
-    with world.database.begin() as session:
+    with world.begin() as session:
         send = sends.open_send(
             session, connection=world.connection.name, scope=str(world.route.account_id), what=creation.what, body=b"",
             members={link.id: None}, now=world.now(),

@@ -8,11 +8,10 @@ from datetime import date
 
 from integrations.kommo.entities import Product
 from integrations.xero.entities import ContactDraft
-from worker import invoicing, showing
+from worker import invoicing, links, showing
 from worker.billing import find_payer
 from worker.cases import Case, open_cases, without_invoice
 from worker.invoicing import Drafted
-from worker.links import Link
 from worker.questions import Mend, Question
 from worker.reading import new_link, read_products
 from worker.verdicts import Done, Wait
@@ -104,13 +103,10 @@ def put(world: World, questions: Sequence[tuple[Case, Question]]) -> None:
 def _wait(world: World, case: Case, question: Question) -> None:
     assert case.lead is not None
     people = case.lead.contact_ids
-    mine = case.link or new_link(world, case)
-    with world.database.begin() as session:
-        link: Link = session.merge(mine)
-        link.waiting, link.question = True, question.sentence
-        link.waits_company = case.lead.company_id
-        link.waits_contact = (
-            case.lead.main_contact_id if case.lead.main_contact_id is not None else (people[0] if people else None)
-        )
-        link.waits_books = question.mend is Mend.BOOKS
-        case.link = link
+    contact = case.lead.main_contact_id if case.lead.main_contact_id is not None else next(iter(people), None)
+    link = case.link = case.link or new_link(world, case)
+    with world.begin() as session:
+        links.change(
+            session, link, waiting=True, question=question.sentence, waits_company=case.lead.company_id,
+            waits_contact=contact, waits_books=question.mend is Mend.BOOKS,
+        )  # fmt: skip

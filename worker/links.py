@@ -11,6 +11,7 @@ from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, Session, mapped_column
+from sqlalchemy.orm.attributes import set_committed_value
 
 from worker.database import Base, BigId, UtcTime
 from worker.jobs import InvoiceRef, LeadRef
@@ -58,9 +59,6 @@ class Link(Base):
     synced: Mapped[dict[str, Any] | None] = mapped_column(sa.JSON(none_as_null=True))
     label: Mapped[str | None] = mapped_column(sa.Text)
     due_on: Mapped[date | None] = mapped_column(sa.Date)  # with the label: what the overdue timer looks for
-    expected_total: Mapped[str | None] = mapped_column(
-        sa.Text
-    )  # what the draft came to, to be compared with Xero's total
     remarks: Mapped[list[str]] = mapped_column(sa.JSON, default=list)
     note_sent_at: Mapped[datetime | None] = mapped_column(
         UtcTime
@@ -151,3 +149,18 @@ def settle_invoice(session: Session, link_id: int, *, invoice_id: str, number: s
     result = session.execute(statement)
     assert isinstance(result, sa.CursorResult)
     return result.rowcount == 1
+
+
+def change(session: Session, link: Link, **values: Any) -> None:
+    """Write these columns of a link, which is added if it is new, and nothing else of it: what is in hand may be older than the row."""
+    if not sa.inspect(link).has_identity:
+        for name, value in values.items():
+            setattr(link, name, value)
+        session.add(link)
+        session.flush()
+        return
+    session.execute(
+        sa.update(Link).where(Link.id == link.id).values(**values).execution_options(synchronize_session=False)
+    )
+    for name, value in values.items():
+        set_committed_value(link, name, value)

@@ -2,8 +2,6 @@
 
 from collections.abc import Sequence
 
-import sqlalchemy as sa
-
 from integrations.kommo.entities import Client, Lead, LeadChange, Product
 from worker import links, showing
 from worker.billing import Payer, known_payers
@@ -44,28 +42,26 @@ def _recognise(world: World, case: Case) -> None:
     invoice_id = case.lead.text("XERO_INVOICE_ID")
     if not invoice_id or (case.link and case.link.invoice_id):
         return
-    with world.database.begin() as session:
+    with world.begin() as session:
         known = links.find_invoices(session, world.route.tenant_id, [invoice_id]).get(invoice_id)
         if known and known.lead_id is None:
             known.lead_id = case.lead_id  # made by us a moment ago, and its webhook was faster than our commit
         ours = known is not None and known.lead_id == case.lead_id
     if ours:
         case.link, case.verdict = known, Done("the deal was made from an invoice")
-    elif not known and _names_this_lead(world, invoice_id, case):
-        case.invoice = world.xero.invoice(invoice_id)
-    else:
+    elif known is not None or not _adopt(world, invoice_id, case):
         world.kommo.update_leads([LeadChange(id=case.lead_id, fields=dict.fromkeys(COPIED))])
 
 
-def _names_this_lead(world: World, invoice_id: str, case: Case) -> bool:
-    """After a restore of the database: the invoice that the deal names, and that names the deal, is its own."""
+def _adopt(world: World, invoice_id: str, case: Case) -> bool:
+    """An invoice that a deal names and the ledger does not know, as after a restore of the database, is the deal's own unless it names another deal."""
     invoice = world.xero.invoice(invoice_id)
-    if invoice is None or world.lead_of(invoice.url) != case.lead_id:
+    if invoice is None or world.lead_of(invoice.url) not in (None, case.lead_id):
         return False
-    link = case.link or new_link(world, case)
-    with world.database.begin() as session:
-        case.link = session.merge(link)
-        case.link.invoice_id, case.link.number, case.link.linked_at = invoice.id, invoice.number, world.now()
+    link = case.link = case.link or new_link(world, case)
+    with world.begin() as session:
+        links.change(session, link, invoice_id=invoice.id, number=invoice.number, linked_at=world.now())
+    case.invoice = invoice
     return True
 
 
@@ -96,9 +92,8 @@ def _judge(world: World, cases: Sequence[Case]) -> None:
 
 def _stop_waiting(world: World, case: Case) -> None:
     if case.link and case.link.waiting:
-        with world.database.begin() as session:
-            statement = sa.update(Link).where(Link.id == case.link.id)
-            session.execute(statement.values(waiting=False, waits_books=False, question=None))
+        with world.begin() as session:
+            links.change(session, case.link, waiting=False, waits_books=False, question=None)
 
 
 def _find_clients(world: World, cases: Sequence[Case]) -> None:

@@ -44,7 +44,11 @@ def attempt(workshop: Workshop, kind: Kind, job_id: int) -> None:
 def _handle(workshop: Workshop, claim: Claim, lease: Lease, calls: list[CallRecord]) -> Mapping[int, Verdict]:
     try:
         world = workshop.world(
-            claim.connection, priority=PRIORITIES[claim.kind], fence=lease.is_held, on_call=calls.append
+            claim.connection,
+            priority=PRIORITIES[claim.kind],
+            fence=lease.is_held,
+            on_call=calls.append,
+            holder=claim.holder,
         )
         return HANDLERS[claim.kind](claim.jobs, world)
     except LeaseLost:

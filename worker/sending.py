@@ -46,17 +46,16 @@ def send(world: World, drafted: Sequence[tuple[Case, Drafted]]) -> None:
 
 def _write_down(world: World, drafted: Sequence[tuple[Case, Drafted]], body: bytes) -> Send:
     asked = [_asked(world, made) for _, made in drafted]
-    mine = [case.link or new_link(world, case) for case, _ in drafted]
-    with world.database.begin() as session:
-        for (case, made), own in zip(drafted, mine, strict=True):
-            link: Link = session.merge(own)
-            link.remarks = [remark for remark in (*made.remarks, case.payer.remark if case.payer else "") if remark]
-            link.expected_total = str(made.expected.total) if made.expected else None
-            case.link = link
-        session.flush()
+    for case, _ in drafted:
+        case.link = case.link or new_link(world, case)
+    with world.begin() as session:
+        for case, made in drafted:
+            remarks = [remark for remark in (*made.remarks, case.payer.remark if case.payer else "") if remark]
+            links.change(session, _link(case), remarks=remarks)
+        ids = [_link(case).id for case, _ in drafted]
         return sends.open_send(
             session, connection=world.connection.name, scope=world.route.tenant_id, what="invoices", body=body,
-            members=dict(zip((_link(case).id for case, _ in drafted), asked, strict=True)), now=world.now(),
+            members=dict(zip(ids, asked, strict=True)), now=world.now(),
         )  # fmt: skip
 
 
@@ -92,8 +91,7 @@ def _created(world: World, sent: Send, case: Case, made: Drafted, answer: Create
             jobs.record(session, [Wanted(world.connection.name, Kind.CREATE_DEAL, invoice=double)], now=world.now())
             case.verdict = Wait(0, f"{invoice.number} was made too late: another invoice is this deal's", counts=False)
             return
-        link = session.merge(link)
-        session.refresh(link)
+        link = session.get_one(Link, link.id)
         link.remarks = [*link.remarks, *([remark] if remark else []), *answer.warnings]
         link.pdf_wanted = statuses.pdf_fingerprint(invoice)
         _remember_payer(session, world, case, Contact(invoice.contact_id, invoice.contact_name))

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from integrations.errors import CallError, LeaseLost, OutcomeUnknown
 from integrations.kommo.entities import LeadChange, Value
 from integrations.xero.entities import Invoice
-from worker import jobs, marks, statuses
+from worker import jobs, links, marks, statuses
 from worker.jobs import Kind, Wanted
 from worker.links import Link
 from worker.questions import SENTENCE_LENGTH
@@ -61,7 +61,7 @@ def show(world: World, pairs: Iterable[tuple[Link, Invoice]]) -> dict[int, Verdi
             _remember_gone(world, shown.link)
             verdicts[shown.link.id] = Done("the deal is gone from Kommo, so nothing is shown on it")
             continue
-        with world.database.begin() as session:
+        with world.begin() as session:
             _remember(session, shown, now=world.now())
         verdicts[shown.link.id] = Done(statuses.message(shown.invoice, shown.label))
     return verdicts
@@ -76,9 +76,8 @@ def is_shown(world: World, link: Link, invoice: Invoice) -> bool:
 
 
 def _remember_gone(world: World, link: Link) -> None:
-    with world.database.begin() as session:
-        session.execute(sa.update(Link).where(Link.id == link.id).values(gone=True))
-    link.gone = True
+    with world.begin() as session:
+        links.change(session, link, gone=True)
 
 
 def _shown(world: World, link: Link, invoice: Invoice) -> Shown:
@@ -115,9 +114,7 @@ def _remember(session: Session, shown: Shown, *, now: datetime) -> None:
         "pdf_wanted": print_of_it,
     }
     link = shown.link
-    session.execute(sa.update(Link).where(Link.id == link.id).values(**values))
-    for name, value in values.items():
-        setattr(link, name, value)
+    links.change(session, link, **values)
     if print_of_it != link.pdf_shown and link.invoice and shown.label is not Label.DELETED:
         wish = Wanted(link.connection, Kind.ATTACH_INVOICE, lead=link.lead, invoice=link.invoice)
         jobs.record(session, [wish], now=now)
@@ -160,36 +157,35 @@ def _has_note(world: World, link: Link, text: str) -> bool:
 def _send_notes(world: World, notes: Sequence[tuple[Link, str]]) -> None:
     if not notes:
         return
-    links = [link for link, _ in notes]
-    _mark_notes(world, links, sent=world.now())
+    noted = [link for link, _ in notes]
+    sent = world.now()
+    with world.begin() as session:
+        for link in noted:
+            links.change(session, link, note_sent_at=sent)
     try:
         world.kommo.create_notes([(link.lead_id or 0, text) for link, text in notes])
     except OutcomeUnknown:
-        _mark_notes(world, links, sent=world.now())  # the quiet period begins when we stop waiting
+        _mark_notes(world, noted, sent, to=world.now())  # the quiet period begins when we stop waiting
         raise
     except (CallError, LeaseLost):
-        _mark_notes(world, links, sent=None)  # surely not written
+        _mark_notes(world, noted, sent, to=None)  # surely not written
         raise
-    _remember_notes(world, links)
+    _remember_notes(world, noted)
 
 
-def _mark_notes(world: World, links: Sequence[Link], *, sent: datetime | None) -> None:
+def _mark_notes(world: World, noted: Sequence[Link], sent: datetime, *, to: datetime | None) -> None:
+    """Only where our own mark still stands: a successor may have sent the note since."""
     with world.database.begin() as session:
-        mine = sa.update(Link).where(Link.id.in_([link.id for link in links]), Link.noted_at.is_(None))
-        session.execute(mine.values(note_sent_at=sent).execution_options(synchronize_session=False))
-    for link in links:
-        link.note_sent_at = sent
+        mine = sa.update(Link).where(Link.id.in_([link.id for link in noted]), Link.note_sent_at == sent)
+        session.execute(mine.values(note_sent_at=to).execution_options(synchronize_session=False))
 
 
-def _remember_notes(world: World, links: Sequence[Link]) -> None:
-    if not links:
+def _remember_notes(world: World, noted: Sequence[Link]) -> None:
+    if not noted:
         return
-    now = world.now()
     with world.database.begin() as session:
-        mine = sa.update(Link).where(Link.id.in_([link.id for link in links]))
-        session.execute(mine.values(noted_at=now).execution_options(synchronize_session=False))
-    for link in links:
-        link.noted_at = now
+        for link in noted:
+            links.change(session, link, noted_at=world.now())
 
 
 def say(world: World, sentences: Sequence[tuple[int, str, bool]]) -> None:

@@ -97,6 +97,7 @@ class Workshop:
         priority: Priority,
         fence: Callable[[], bool] = always,
         on_call: Callable[[CallRecord], None] = ignore,
+        holder: str | None = None,
     ) -> World:
         """The world for one attempt on this connection's jobs."""
         connection, route = self.connection(name), self.route(name)
@@ -115,6 +116,7 @@ class Workshop:
             now=self.now,
             quiet=timedelta(seconds=timing.quiet_seconds),
             read_timeout=timedelta(seconds=timing.read_timeout_seconds),
+            holder=holder,
         )
 
     def kommo(

@@ -1,13 +1,18 @@
 """What a handler works with: both systems, the ledger, the rules of its connection, and the time. Nothing in it is global."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from functools import cached_property
 
+from sqlalchemy.orm import Session
+
+from integrations.errors import LeaseLost
 from integrations.kommo.client import Kommo
 from integrations.xero.client import Xero
 from worker import marks
+from worker.claims import holds
 from worker.connections import Connection
 from worker.database import Database
 from worker.facts import Facts, KnownFacts
@@ -28,6 +33,18 @@ class World:
     now: Callable[[], datetime]
     quiet: timedelta
     read_timeout: timedelta
+    holder: str | None = None  # the claim that works here; None where nobody needs a lease
+
+    @contextmanager
+    def begin(self) -> Generator[Session]:
+        """One writing transaction, behind the fence: whoever has lost the lease writes nothing that a successor may have written since.
+
+        What a vendor answered is a fact whoever holds the lease: that is written with `database.begin`. Raises LeaseLost.
+        """
+        with self.database.begin() as session:
+            if self.holder is not None and not holds(session, self.holder):
+                raise LeaseLost("the ledger")
+            yield session
 
     @property
     def facts(self) -> Facts:

@@ -7,8 +7,6 @@ the deal, and attaching twice does nothing.
 import re
 from collections.abc import Sequence
 
-import sqlalchemy as sa
-
 from integrations.kommo.entities import FileRef, LeadChange
 from worker import links
 from worker.claims import Claimed
@@ -61,10 +59,8 @@ def _put_on_deal(world: World, link: Link) -> Verdict:
 
 
 def _update(world: World, link: Link, **values: str | int | None) -> None:
-    with world.database.begin() as session:
-        session.execute(sa.update(Link).where(Link.id == link.id).values(**values))
-    for name, value in values.items():
-        setattr(link, name, value)
+    with world.begin() as session:
+        links.change(session, link, **values)
 
 
 def _file_name(link: Link) -> str:

@@ -67,7 +67,7 @@ def _ours(world: World, job: Claimed, invoice: Invoice) -> Verdict | None:
     if lead_id is None or not world.xero.made_by_us([invoice.id]):
         return None
     lead = LeadRef(world.route.account_id, lead_id)
-    with world.database.begin() as session:
+    with world.begin() as session:
         link = links.for_leads(session, lead.account_id, [lead_id]).get(lead_id)
         if link is None:
             link = _relink(world, invoice, lead_id)

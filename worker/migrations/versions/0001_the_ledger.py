@@ -146,7 +146,6 @@ def upgrade() -> None:
     sa.Column('synced', sa.JSON(none_as_null=True), nullable=True),
     sa.Column('label', sa.Text(), nullable=True),
     sa.Column('due_on', sa.Date(), nullable=True),
-    sa.Column('expected_total', sa.Text(), nullable=True),
     sa.Column('remarks', sa.JSON(), nullable=False),
     sa.Column('note_sent_at', sa.DateTime(timezone=True), nullable=True),
     sa.Column('noted_at', sa.DateTime(timezone=True), nullable=True),
