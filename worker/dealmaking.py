@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from integrations.errors import CallError, LeaseLost, OutcomeUnknown
 from integrations.kommo.entities import ClientDraft, ClientEntity, LeadDraft
 from integrations.xero.entities import Contact, Invoice
-from worker import contacts, dealing, links, marks, outcomes, sends, showing
+from worker import contacts, dealing, links, marks, outcomes, sends, showing, writing
 from worker.claims import Claimed
 from worker.clients import choose_client
 from worker.links import Link
@@ -72,7 +72,7 @@ def _make_lead(world: World, job: Claimed, invoice: Invoice, link: Link) -> None
     creation = Creation("lead", find, settle)
     if _find(world, job, link, creation) is None:
         draft = _lead_draft(world, job, invoice, link)
-        _create(world, link, creation, lambda: world.kommo.create_lead(draft))
+        _create(world, link, creation, lambda: writing.create(world, draft))
 
 
 def _lead_draft(world: World, job: Claimed, invoice: Invoice, link: Link) -> LeadDraft:

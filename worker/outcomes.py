@@ -70,6 +70,7 @@ def _look(world: World, send: Send, members: Sequence[Link], told: Resolved) -> 
             continue
         _close(world, send, link, hits[0] if hits else None)
         if hits:
+            nobodys.remove(hits[0])
             told.found[link.id] = hits[0]
         else:
             told.free.add(link.id)

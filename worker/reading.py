@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+import sqlalchemy as sa
+
 from integrations.kommo.entities import Client, Lead, LeadChange, Product
 from worker import links, showing
 from worker.billing import Payer, known_payers
@@ -9,8 +11,9 @@ from worker.cases import Case, open_cases, without_invoice
 from worker.clients import bill_to, person_beside
 from worker.links import Link
 from worker.standing import Place, stands
-from worker.verdicts import Done
+from worker.verdicts import Done, Wait
 from worker.world import World
+from worker.writing import write
 
 # What our fields hold on a deal that was copied from one with an invoice, to be cleared.
 COPIED = (
@@ -49,8 +52,23 @@ def _recognise(world: World, case: Case) -> None:
         ours = known is not None and known.lead_id == case.lead_id
     if ours:
         case.link, case.verdict = known, Done("the deal was made from an invoice")
+    elif known is not None and _inherit(world, known, case):
+        case.verdict = Wait(
+            0, f"deal {case.lead_id} has taken over the invoice of a deal that was merged into it", counts=False
+        )
     elif known is not None or not _adopt(world, invoice_id, case):
-        world.kommo.update_leads([LeadChange(id=case.lead_id, fields=dict.fromkeys(COPIED))])
+        write(world, [LeadChange(id=case.lead_id, fields=dict.fromkeys(COPIED))])
+
+
+def _inherit(world: World, known: Link, case: Case) -> bool:
+    """A deal that shows another deal's invoice is a copy of it, unless the other one is gone: then it was merged into this one."""
+    if known.lead_id is None or world.kommo.lead(known.lead_id) is not None:
+        return False
+    with world.begin() as session:
+        if case.link:
+            session.execute(sa.delete(Link).where(Link.id == case.link.id))  # it only waited
+        links.change(session, known, lead_id=case.lead_id, synced=None, pdf_shown=None, gone=False)
+    return True
 
 
 def _adopt(world: World, invoice_id: str, case: Case) -> bool:

@@ -21,6 +21,7 @@ from worker.statuses import Label
 from worker.verdicts import Done, Verdict, Wait
 from worker.wording import cut, money
 from worker.world import World
+from worker.writing import follow, write
 
 MESSAGE = "XERO_SYNC_MESSAGE"
 STATUS = "XERO_INVOICE_STATUS"
@@ -52,14 +53,13 @@ def show(world: World, pairs: Iterable[tuple[Link, Invoice]]) -> dict[int, Verdi
         for shown in wanted
         if (stage := moves[shown.link.id]) or shown.changes
     ]  # fmt: skip
-    written = world.kommo.update_leads(changes) if changes else set()
+    written = write(world, changes)
     asked = {change.id for change in changes}
     verdicts: dict[int, Verdict] = {}
     for shown in wanted:
         lead_id = shown.link.lead_id or 0
         if lead_id in asked and lead_id not in written:
-            _remember_gone(world, shown.link)
-            verdicts[shown.link.id] = Done("the deal is gone from Kommo, so nothing is shown on it")
+            verdicts[shown.link.id] = _gone(world, shown.link)
             continue
         with world.begin() as session:
             _remember(session, shown, now=world.now())
@@ -75,9 +75,12 @@ def is_shown(world: World, link: Link, invoice: Invoice) -> bool:
     return not shown.changes and link.pdf_wanted == statuses.pdf_fingerprint(invoice)
 
 
-def _remember_gone(world: World, link: Link) -> None:
+def _gone(world: World, link: Link) -> Verdict:
+    if follow(world, link):
+        return Wait(0, f"the deal was merged into deal {link.lead_id}, which shows the invoice now", counts=False)
     with world.begin() as session:
         links.change(session, link, gone=True)
+    return Done("the deal is gone from Kommo, so nothing is shown on it")
 
 
 def _shown(world: World, link: Link, invoice: Invoice) -> Shown:
@@ -194,5 +197,4 @@ def say(world: World, sentences: Sequence[tuple[int, str, bool]]) -> None:
         LeadChange(id=lead_id, fields={MESSAGE: sentence or None, STATUS: Label.PROBLEM.value if problem else None})
         for lead_id, sentence, problem in sentences
     ]
-    if changes:
-        world.kommo.update_leads(changes)
+    write(world, changes)

@@ -13,6 +13,7 @@ from worker.claims import Claimed
 from worker.links import Link
 from worker.verdicts import Done, Verdict
 from worker.world import World
+from worker.writing import write
 
 
 def handle(jobs: Sequence[Claimed], world: World) -> dict[int, Verdict]:
@@ -51,7 +52,7 @@ def _put_on_deal(world: World, link: Link) -> Verdict:
     assert link.lead_id is not None
     world.kommo.attach_file(link.lead_id, link.file_uuid)
     file = FileRef(link.file_uuid, link.file_version or "", link.file_name or "", link.file_size or 0)
-    written = world.kommo.update_leads([LeadChange(id=link.lead_id, fields={"XERO_INVOICE_PDF": file})])
+    written = write(world, [LeadChange(id=link.lead_id, fields={"XERO_INVOICE_PDF": file})])
     if link.lead_id not in written:
         return Done("the deal is gone from Kommo")
     _update(world, link, pdf_shown=link.pdf_stored)

@@ -1,0 +1,120 @@
+"""People delete fields, merge deals and delete them; the database comes back from a backup."""
+
+import sqlalchemy as sa
+
+from tests.worker.shop import Shop
+from worker.links import Link
+
+
+def invoiced(shop: Shop, **more: object) -> int:
+    lead_id = shop.deal(**more)  # type: ignore[arg-type]
+    shop.entered(lead_id)
+    shop.work()
+    return lead_id
+
+
+def test_a_field_that_somebody_deleted_costs_only_itself(shop: Shop):
+    delete_field(shop, "XERO_DUE_DATE")
+    lead_id = invoiced(shop)
+    deal = shop.lead(lead_id)
+    assert (deal.status, len(deal.notes), len(deal.files)) == ("Awaiting payment", 1, 1)
+    assert "XERO_DUE_DATE" not in deal.fields
+    assert shop.unfinished() == []
+
+
+def test_a_batch_that_meets_a_deleted_field_is_taken_apart_and_done(shop: Shop):
+    delete_field(shop, "XERO_DUE_DATE")
+    deals = [shop.deal(f"Deal {n}", company={"name": f"Client {n}"}) for n in range(3)]
+    shop.entered(*deals)
+    shop.work()
+    assert {shop.lead(lead_id).status for lead_id in deals} == {"Awaiting payment"}
+    assert shop.unfinished() == []
+
+
+def test_without_the_field_for_the_invoices_id_nothing_is_pretended(shop: Shop):
+    delete_field(shop, "XERO_INVOICE_ID")
+    lead_id = invoiced(shop)
+    assert len(shop.books().invoices_for(lead_id)) == 1
+    ((kind, sentence),) = [one for one in shop.unfinished() if one[0] == "create_invoice"]
+    assert kind == "create_invoice"
+    assert "does not accept" in (sentence or "")
+
+
+def test_a_deal_that_was_merged_is_followed(shop: Shop):
+    lead_id = invoiced(shop)
+    number = shop.lead(lead_id).number
+    heir = shop.deal("Heir", stage="Offer", company={"name": "Globex GmbH"})
+    shop.sandbox.post(f"kommo/leads/{lead_id}/merge", {"into": heir})
+    shop.sandbox.post(f"xero/invoices/{number}/pay", {})
+    shop.changed(next(one.id for one in shop.books().invoices if one.number == number))
+    shop.work()
+    assert (shop.lead(heir).number, shop.lead(heir).status) == (number, "Paid")
+    assert shop.unfinished() == []
+
+
+def test_the_heir_of_a_deal_gets_no_second_invoice(shop: Shop):
+    lead_id = invoiced(shop)
+    number = shop.lead(lead_id).number
+    heir = shop.deal("Heir", company={"name": "Globex GmbH"})
+    shop.sandbox.post(f"kommo/leads/{lead_id}/merge", {"into": heir})
+    shop.entered(heir)
+    shop.work()
+    assert shop.books().invoices_for(heir) == []
+    assert shop.lead(heir).number == number
+
+
+def test_a_deal_that_was_deleted_ends_its_jobs_quietly(shop: Shop):
+    lead_id = invoiced(shop)
+    invoice = shop.books().invoices_for(lead_id)[0]
+    shop.sandbox.delete(f"kommo/leads/{lead_id}")
+    shop.sandbox.post(f"xero/invoices/{invoice.id}/pay", {})
+    shop.changed(invoice.id)
+    shop.work()
+    assert shop.unfinished() == []
+
+
+def test_an_invoice_that_the_ledger_forgot_is_known_by_its_deal(shop: Shop):
+    lead_id = invoiced(shop)
+    forget_everything(shop)
+    shop.entered(lead_id)
+    shop.work()
+    assert len(shop.books().invoices_for(lead_id)) == 1
+    assert shop.lead(lead_id).status == "Awaiting payment"
+
+
+def test_an_invoice_that_the_ledger_forgot_is_known_by_its_mark(shop: Shop):
+    lead_id = invoiced(shop)
+    invoice = shop.books().invoices_for(lead_id)[0]
+    deals = len(shop.books().deals)
+    forget_everything(shop)
+    shop.raised(invoice.id)
+    shop.work()
+    assert (len(shop.books().deals), len(shop.books().invoices_for(lead_id))) == (deals, 1)
+    shop.sandbox.post(f"xero/invoices/{invoice.id}/pay", {})
+    shop.changed(invoice.id)
+    shop.work()
+    assert shop.lead(lead_id).status == "Paid"
+
+
+def test_a_deal_made_from_an_invoice_that_the_ledger_forgot_is_not_invoiced(shop: Shop):
+    shop.raised(shop.invoice())
+    shop.work()
+    (deal,) = [one for one in shop.books().deals.values() if one.stage == "Invoiced in Xero"]
+    count = len(shop.books().invoices)
+    forget_everything(shop)
+    shop.sandbox.post("kommo/leads/move", {"ids": [deal.id], "pipeline": "Sales", "stage": "Payment approved"})
+    shop.entered(deal.id)
+    shop.work()
+    assert len(shop.books().invoices) == count
+
+
+def delete_field(shop: Shop, code: str) -> None:
+    shop.sandbox.delete(f"kommo/fields/leads/{code}")
+
+
+def forget_everything(shop: Shop) -> None:
+    """The database comes back as it was before the deal."""
+    with shop.workshop.database.begin() as session:
+        for table in ("send_members", "sends", "links", "contacts", "jobs"):
+            session.execute(sa.text(f"DELETE FROM {table}"))
+        assert session.scalar(sa.select(sa.func.count()).select_from(Link)) == 0
