@@ -18,6 +18,9 @@ class Side(StrEnum):
     KOMMO = "kommo"
     XERO = "xero"
     OPEN_LINKS = "open_links"  # when the links of open invoices were last read one by one
+    RESTORED = (
+        "restored"  # when it was noticed that the database came back from a backup; there only until that is mended
+    )
 
 
 class Cursor(Base):
@@ -36,7 +39,8 @@ class Cursor(Base):
 def begin(session: Session, connection: str, *, now: datetime) -> None:
     """Begin here, unless it has begun: what happened before the first setup makes nothing."""
     known = {cursor.side for cursor in _all(session, connection)}
-    session.add_all(Cursor(connection=connection, side=side, read_until=now) for side in Side if side not in known)
+    sides = (Side.KOMMO, Side.XERO, Side.OPEN_LINKS)
+    session.add_all(Cursor(connection=connection, side=side, read_until=now) for side in sides if side not in known)
     session.flush()
 
 

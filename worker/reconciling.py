@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from integrations.turns import Priority
 from integrations.xero.entities import Invoice
-from worker import cursors, dealing, hooks, jobs, links, showing, unfinished
+from worker import cursors, dealing, hooks, jobs, links, restored, showing, unfinished
 from worker.cursors import Side
 from worker.hooks import Registered
 from worker.jobs import InvoiceRef, Kind, LeadRef, Ring, Wanted
@@ -84,6 +84,8 @@ def _record(workshop: Workshop, name: str, found: Found) -> list[Ring]:
         ids = jobs.record(session, found.wanted, now=workshop.now())
         for side, time in found.seen.items():
             cursors.move(session, name, side, time)
+        if not found.wanted:
+            restored.reconciled(session, name)
         return jobs.rings_for(session, ids)
 
 

@@ -10,12 +10,14 @@ from integrations.errors import CallError, LeaseLost, OutcomeUnknown
 from integrations.kommo.entities import ClientEntity
 from integrations.xero.dialect import invoice_body
 from integrations.xero.entities import Contact, ContactDraft, Created, Refused
-from worker import contacts, invoicing, jobs, links, questions, sends, statuses
+from worker import contacts, cursors, invoicing, jobs, links, questions, restored, sends, statuses
 from worker.cases import Case
+from worker.cursors import Side
 from worker.drafting import put
 from worker.invoicing import Drafted
 from worker.jobs import InvoiceRef, Job, Kind, Wanted
 from worker.links import Link
+from worker.outcomes import OVERLAP
 from worker.reading import new_link
 from worker.sends import Send
 from worker.verdicts import Failed, Wait
@@ -24,10 +26,12 @@ from worker.world import World
 
 def send(world: World, drafted: Sequence[tuple[Case, Drafted]]) -> None:
     """Create these invoices in one call. Every case ends with an invoice, with a verdict, or with its outcome open in the ledger."""
+    drafted = _after_restore(world, drafted)
     if not drafted:
         return
     body = invoice_body([made.draft for _, made in drafted])
     sent = _write_down(world, drafted, body)
+    restored.remember(world.redis, sent.id)
     try:
         answers = world.xero.create_invoices(body, idempotency_key=sent.key)
     except OutcomeUnknown:
@@ -42,6 +46,25 @@ def send(world: World, drafted: Sequence[tuple[Case, Drafted]]) -> None:
                 _created(world, sent, case, made, answer)
             case Refused():
                 _refused(world, sent, case, answer)
+
+
+def _after_restore(world: World, drafted: Sequence[tuple[Case, Drafted]]) -> Sequence[tuple[Case, Drafted]]:
+    """After a restore of the database each create looks first what our app made since the last reconciliation that the backup knows."""
+    if not drafted:
+        return drafted
+    with world.database.begin() as session:
+        if not restored.is_restored(session, world.redis, world.connection.name, now=world.now()):
+            return drafted
+        since = cursors.positions(session, world.connection.name).get(Side.XERO, world.now())
+    made = world.xero.invoices_made_by_us(since - OVERLAP)
+    by_lead = {lead_id: invoice for invoice in made if (lead_id := world.lead_of(invoice.url)) is not None}
+    for case, _ in drafted:
+        if invoice := by_lead.get(case.lead_id):
+            link = case.link = case.link or new_link(world, case)
+            with world.begin() as session:
+                links.change(session, link, invoice_id=invoice.id, number=invoice.number, linked_at=world.now())
+            case.invoice = invoice
+    return [(case, made) for case, made in drafted if case.invoice is None]
 
 
 def _write_down(world: World, drafted: Sequence[tuple[Case, Drafted]], body: bytes) -> Send:

@@ -116,6 +116,7 @@ class Workshop:
             now=self.now,
             quiet=timedelta(seconds=timing.quiet_seconds),
             read_timeout=timedelta(seconds=timing.read_timeout_seconds),
+            redis=self.redis,
             holder=holder,
         )
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from functools import cached_property
 
+from redis import Redis
 from sqlalchemy.orm import Session
 
 from integrations.errors import LeaseLost
@@ -33,6 +34,7 @@ class World:
     now: Callable[[], datetime]
     quiet: timedelta
     read_timeout: timedelta
+    redis: Redis
     holder: str | None = None  # the claim that works here; None where nobody needs a lease
 
     @contextmanager

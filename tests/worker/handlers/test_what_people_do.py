@@ -4,6 +4,7 @@ import sqlalchemy as sa
 
 from tests.worker.shop import Shop
 from worker.links import Link
+from worker.reconciling import reconcile
 
 
 def invoiced(shop: Shop, **more: object) -> int:
@@ -106,6 +107,28 @@ def test_a_deal_made_from_an_invoice_that_the_ledger_forgot_is_not_invoiced(shop
     shop.entered(deal.id)
     shop.work()
     assert len(shop.books().invoices) == count
+
+
+def test_after_a_restore_each_create_looks_first_until_a_reconciliation_found_nothing(shop: Shop):
+    lead_id = invoiced(shop)
+    (number,) = [one.number for one in shop.books().invoices_for(lead_id)]
+    shop.sandbox.patch(f"kommo/leads/{lead_id}", {"fields": {"XERO_INVOICE_ID": None}})
+    forget_everything(shop)
+    shop.entered(lead_id)
+    shop.work()
+    assert [one.number for one in shop.books().invoices_for(lead_id)] == [number]
+    assert shop.lead(lead_id).number == number
+    new, since = shop.deal("New", company={"name": "Globex GmbH"}), shop.sandbox.mark()
+    shop.entered(new)
+    shop.work()
+    assert shop.calls(since).count("xero GET /api.xro/2.0/Invoices") == 1
+    for _ in range(2):
+        reconcile(shop.workshop, "demo")
+        shop.work()
+    last, since = shop.deal("Last", company={"name": "Initech Ltd"}), shop.sandbox.mark()
+    shop.entered(last)
+    shop.work()
+    assert shop.calls(since).count("xero GET /api.xro/2.0/Invoices") == 0
 
 
 def delete_field(shop: Shop, code: str) -> None:

@@ -1,0 +1,59 @@
+"""Whether the database came back from a backup: then no create is known to be the first, and each looks before it sends.
+
+Redis remembers how many sends there were. If the ledger has fewer, it was restored; it says so itself from then on, until a reconciliation that
+found nothing missing has run. If Redis was emptied too, the deals' own fields and the invoices' marks are still there to be recognised.
+"""
+
+from datetime import datetime
+
+import sqlalchemy as sa
+from redis import Redis, RedisError
+from sqlalchemy.orm import Session
+
+from worker import cursors
+from worker.cursors import Cursor, Side
+from worker.sends import Send
+
+KEY = "bridge:sends"
+
+
+def remember(redis: Redis, send_id: int) -> None:
+    """A send was written down. Redis may be down: then it knows of earlier ones."""
+    try:
+        redis.zadd(KEY, {"highest": send_id}, gt=True)
+    except RedisError:
+        return
+
+
+def is_restored(session: Session, redis: Redis, connection: str, *, now: datetime) -> bool:
+    """Whether creates of this connection must look first; a restore is written down as soon as it is noticed."""
+    if Side.RESTORED in cursors.positions(session, connection):
+        return True
+    highest = session.scalar(sa.select(sa.func.max(Send.id))) or 0
+    if _highest_known(redis) <= highest:
+        return False
+    names = set(session.scalars(sa.select(Cursor.connection).distinct())) | {connection}
+    session.add_all(Cursor(connection=name, side=Side.RESTORED, read_until=now) for name in names)
+    forget(redis, highest)
+    return True
+
+
+def reconciled(session: Session, connection: str) -> None:
+    """Nothing was missing: what the ledger had forgotten, it knows again."""
+    session.execute(sa.delete(Cursor).where(Cursor.connection == connection, Cursor.side == Side.RESTORED))
+
+
+def forget(redis: Redis, highest: int) -> None:
+    """Count from what the ledger has."""
+    try:
+        redis.zadd(KEY, {"highest": highest})
+    except RedisError:
+        return
+
+
+def _highest_known(redis: Redis) -> int:
+    try:
+        known = redis.zscore(KEY, "highest")
+    except RedisError:
+        return 0
+    return int(known or 0)
