@@ -12,6 +12,7 @@ import structlog
 from celery.beat import Scheduler
 
 from worker import jobs, overdue, sweep
+from worker.jobs import Kind
 from worker.workshop import Workshop
 
 log = structlog.get_logger()
@@ -21,6 +22,8 @@ OVERDUE_EVERY = 600.0
 # What is mended in Xero (a currency, an account) tells nobody; deals that wait for it ask again this often.
 BOOKS_EVERY = 900.0
 CANARY_EVERY = 30.0
+# Rings of a kind that wait to be heard. More would be no louder: with all workers down they would pile up for as long as that lasts.
+MOST_UNHEARD = 200
 
 
 class Send(Protocol):
@@ -53,8 +56,11 @@ class Rounds:
         return max(min(self._next.values()) - time.monotonic(), 0.05)
 
     def sweep(self) -> None:
-        """Take lapsed leases back, and ring for what is due."""
-        self._workshop.ring(sweep.sweep(self._workshop.database, now=self._workshop.now()))
+        """Take lapsed leases back, and ring for what is due; a queue that nobody hears is not filled further."""
+        workshop = self._workshop
+        rings = sweep.sweep(workshop.database, now=workshop.now())
+        loud = {kind for kind in Kind if workshop.ring.waiting(kind, workshop.redis) < MOST_UNHEARD}
+        workshop.ring(ring for ring in rings if ring.kind in loud)
 
     def overdue(self) -> None:
         """Record jobs for invoices whose due date has passed."""

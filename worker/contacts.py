@@ -24,6 +24,9 @@ class ContactPair(Base):
     tenant_id: Mapped[str] = mapped_column(sa.Text)
     xero_id: Mapped[str] = mapped_column(sa.Text)
     name: Mapped[str] = mapped_column(sa.Text, default="")
+    pays: Mapped[bool] = mapped_column(
+        default=True
+    )  # False: a person beside a company, whose own deals are not the company's
     terms_day: Mapped[int | None] = mapped_column()
     terms_kind: Mapped[str | None] = mapped_column(sa.Text)
     known_at: Mapped[datetime] = mapped_column(UtcTime)
@@ -42,15 +45,23 @@ class ContactPair(Base):
 
 
 def known(
-    session: Session, account_id: int, tenant_id: str, clients: Iterable[tuple[str, int]]
+    session: Session,
+    account_id: int,
+    tenant_id: str,
+    clients: Iterable[tuple[str, int]],
+    *,
+    since: datetime | None = None,
 ) -> dict[tuple[str, int], ContactPair]:
-    """What we know of these clients, by (entity, Kommo id)."""
+    """Who these clients are as payers, by (entity, Kommo id); `since`: only what was seen at or after that time."""
     wanted = set(clients)
     statement = sa.select(ContactPair).where(
         ContactPair.account_id == account_id,
         ContactPair.tenant_id == tenant_id,
         ContactPair.kommo_id.in_({kommo_id for _, kommo_id in wanted}),
+        ContactPair.pays.is_(True),
     )
+    if since is not None:
+        statement = statement.where(ContactPair.known_at >= since)
     pairs = {(pair.entity, pair.kommo_id): pair for pair in session.scalars(statement)}
     return {key: pair for key, pair in pairs.items() if key in wanted}
 
@@ -80,8 +91,9 @@ def remember(
     kommo_id: int,
     contact: Contact,
     now: datetime,
+    pays: bool = True,
 ) -> None:
-    """Write down, or mend, which Xero contact this client is."""
+    """Write down, or mend, which Xero contact this client is. One that only stands beside a payer never takes the place of a payer."""
     insert = sqlite.insert if session.get_bind().dialect.name == "sqlite" else postgresql.insert
     learnt = {
         "xero_id": contact.id,
@@ -89,12 +101,16 @@ def remember(
         "terms_day": contact.terms.day if contact.terms else None,
         "terms_kind": contact.terms.kind if contact.terms else None,
         "known_at": now,
+        "pays": pays,
     }
     statement = insert(ContactPair).values(
         account_id=account_id, entity=entity, kommo_id=kommo_id, tenant_id=tenant_id, **learnt
     )
+    unique = ["account_id", "entity", "kommo_id", "tenant_id"]
     session.execute(
-        statement.on_conflict_do_update(index_elements=["account_id", "entity", "kommo_id", "tenant_id"], set_=learnt)
+        statement.on_conflict_do_update(index_elements=unique, set_=learnt)
+        if pays
+        else statement.on_conflict_do_nothing(index_elements=unique)
     )
 
 

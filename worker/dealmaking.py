@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 import sqlalchemy as sa
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from integrations.errors import CallError, LeaseLost, OutcomeUnknown
@@ -25,11 +26,15 @@ from worker.world import World
 
 
 class NotYet(Exception):
-    """A creating call's outcome is not known yet: the job waits."""
+    """There is no deal, for now or at all: the verdict says why."""
 
-    def __init__(self, verdict: Wait) -> None:
-        super().__init__(verdict.why)
+    def __init__(self, verdict: Wait | Done) -> None:
+        super().__init__(verdict)
         self.verdict = verdict
+
+
+# Another job makes the same client just now: it takes a second or two, or its outcome is looked for.
+ELSEWHERE = Wait(5, "its client is just being made in Kommo, with another invoice", counts=False)
 
 
 def make_deal(world: World, job: Claimed, invoice: Invoice, link: Link | None) -> Verdict:
@@ -71,6 +76,8 @@ def _make_lead(world: World, job: Claimed, invoice: Invoice, link: Link) -> None
 
     creation = Creation("lead", find, settle)
     if _find(world, job, link, creation) is None:
+        if invoice.status in outcomes.DEAD:
+            raise NotYet(Done("no deal: the invoice was withdrawn before it became one"))
         draft = _lead_draft(world, job, invoice, link)
         _create(world, link, creation, lambda: writing.create(world, draft))
 
@@ -89,33 +96,48 @@ def _clients(world: World, job: Claimed, invoice: Invoice, link: Link) -> tuple[
     """The Kommo contact and company that the invoice's client is."""
     with world.database.reading() as session:
         known = contacts.of_xero_contact(session, world.route.account_id, world.route.tenant_id, invoice.contact_id)
-    by_entity = {pair.entity: pair.kommo_id for pair in known}
+    by_entity: dict[str, int] = {pair.entity: pair.kommo_id for pair in known}
     contact = world.xero.contact(invoice.contact_id) or Contact(invoice.contact_id, invoice.contact_name)
     drafts = dealing.client_drafts(contact)
     wanted: list[tuple[ClientEntity, ClientDraft | None]] = [("contacts", drafts.person), ("companies", drafts.company)]
     for entity, draft in wanted:
         if draft and entity not in by_entity:
-            by_entity[entity] = _client(world, job, link, contact, (entity, draft))
+            pays = entity == "companies" or drafts.company is None
+            by_entity[entity] = _client(world, job, link, contact, Sought(entity, draft, pays))
     return by_entity.get("contacts"), by_entity.get("companies")
 
 
-def _client(world: World, job: Claimed, link: Link, contact: Contact, wanted: tuple[ClientEntity, ClientDraft]) -> int:
-    entity, draft = wanted
+@dataclass(frozen=True, slots=True)
+class Sought:
+    """A client that an invoice has in Kommo. `pays`: it is who the invoice is for; a person beside a company is not."""
+
+    entity: ClientEntity
+    draft: ClientDraft
+    pays: bool
+
+
+def _client(world: World, job: Claimed, link: Link, contact: Contact, sought: Sought) -> int:
+    entity, draft = sought.entity, sought.draft
+    account_id, tenant_id = world.route.account_id, world.route.tenant_id
     search = world.kommo.find_contacts if entity == "contacts" else world.kommo.find_companies
 
     def choose(queries: Sequence[str]) -> int | None:
         candidates = {client.id: client for query in queries if query for client in search(query)}
-        account_id = world.route.account_id
         chosen = choose_client(contact, list(candidates.values()), account_id=account_id, name=draft.name)
         return chosen.id if chosen else None
 
     def settle(session: Session, client_id: int) -> None:
         contacts.remember(
-            session, account_id=world.route.account_id, tenant_id=world.route.tenant_id, entity=entity,
-            kommo_id=client_id, contact=contact, now=world.now(),
+            session, account_id=account_id, tenant_id=tenant_id, entity=entity, kommo_id=client_id, contact=contact,
+            now=world.now(), pays=sought.pays,
         )  # fmt: skip
 
-    creation = Creation(entity, lambda _: choose([contact.id]), settle)
+    def known(session: Session) -> int | None:
+        pairs = contacts.of_xero_contact(session, account_id, tenant_id, contact.id)
+        return next((pair.kommo_id for pair in pairs if pair.entity == entity), None)
+
+    about = f"{entity}:{account_id}:{tenant_id}:{contact.id}"
+    creation = Creation(entity, lambda _: choose([contact.id]), settle, about=about, known=known)
     found = _find(world, job, link, creation)
     if found is None and (found := choose([contact.id, draft.email, draft.name])) is not None:
         with world.database.begin() as session:
@@ -130,12 +152,16 @@ class Creation:
     what: str
     find: Callable[[datetime], int | None]
     settle: Callable[[Session, int], None]
+    about: str | None = None  # what only one call at a time may make
+    known: Callable[[Session], int | None] = lambda _: None  # whether another job has made it since
 
 
 def _find(world: World, job: Claimed, link: Link, creation: Creation) -> int | None:
     """What an earlier call made whose answer was lost; None if nothing was tried, or nothing came of it. NotYet in the quiet period."""
     with world.database.reading() as session:
         send = sends.unresolved(session, [link.id]).get(link.id)
+        if creation.about and sends.is_open_elsewhere(session, creation.about, link.id):
+            raise NotYet(ELSEWHERE)
     if send is None or send.what != creation.what:
         return None
     rest = (outcomes.end_of(world, send, [job]) + world.quiet - world.now()).total_seconds()
@@ -148,11 +174,17 @@ def _find(world: World, job: Claimed, link: Link, creation: Creation) -> int | N
 
 
 def _create(world: World, link: Link, creation: Creation, call: Callable[[], int]) -> int:
-    with world.begin() as session:
-        send = sends.open_send(
-            session, connection=world.connection.name, scope=str(world.route.account_id), what=creation.what, body=b"",
-            members={link.id: None}, now=world.now(),
-        )  # fmt: skip
+    try:
+        with world.begin() as session:
+            send = sends.open_send(
+                session, connection=world.connection.name, scope=str(world.route.account_id), what=creation.what, body=b"",
+                members={link.id: None}, now=world.now(), about=creation.about,
+            )  # fmt: skip
+            if (known := creation.known(session)) is not None:
+                sends.close(session, send.id, [link.id], now=world.now())  # nothing is to be sent
+                return known
+    except IntegrityError as error:
+        raise NotYet(ELSEWHERE) from error
     try:
         made = call()
     except OutcomeUnknown as error:

@@ -87,7 +87,6 @@ def put(world: World, questions: Sequence[tuple[Case, Question]]) -> None:
         for case, question in questions
         if not (case.lead and case.lead.text(showing.MESSAGE) == question.sentence)
     ]
-    showing.say(world, [(case.lead_id, question.sentence, True) for case, question in new])
     unwritten = [
         (case.lead_id, question.sentence)
         for case, question in new
@@ -95,6 +94,7 @@ def put(world: World, questions: Sequence[tuple[Case, Question]]) -> None:
     ]
     if unwritten:
         world.kommo.create_notes(unwritten)
+    showing.say(world, [(case.lead_id, question.sentence, True) for case, question in new])
     for case, question in questions:
         _wait(world, case, question)
         case.verdict = Done(question.sentence)
@@ -107,6 +107,6 @@ def _wait(world: World, case: Case, question: Question) -> None:
     link = case.link = case.link or new_link(world, case)
     with world.begin() as session:
         links.change(
-            session, link, waiting=True, question=question.sentence, waits_company=case.lead.company_id,
+            session, link, waiting=True, asked_at=world.now(), question=question.sentence, waits_company=case.lead.company_id,
             waits_contact=contact, waits_books=question.mend is Mend.BOOKS,
         )  # fmt: skip

@@ -49,6 +49,9 @@ class Link(Base):
     waits_books: Mapped[bool] = mapped_column(
         default=False
     )  # mended in Xero, which tells nobody: asked again by a timer
+    asked_at: Mapped[datetime | None] = mapped_column(
+        UtcTime
+    )  # when it was last looked at, so that all have their turn
     question: Mapped[str | None] = mapped_column(
         sa.Text
     )  # the sentence that stands on the deal, so that it is written once
@@ -131,7 +134,13 @@ def past_due(session: Session, connection: str, *, today: date, labels: Sequence
     """Links whose invoice is owed and past its due date but does not say so yet: no webhook tells of a date that passes."""
     statement = (
         sa.select(Link)
-        .where(Link.connection == connection, Link.label.in_(labels), Link.due_on < today, Link.invoice_id.is_not(None))
+        .where(
+            Link.connection == connection,
+            Link.label.in_(labels),
+            Link.due_on < today,
+            Link.invoice_id.is_not(None),
+            Link.gone.is_(False),
+        )
         .order_by(Link.id)
         .limit(most)
     )
@@ -139,10 +148,10 @@ def past_due(session: Session, connection: str, *, today: date, labels: Sequence
 
 
 def settle_invoice(session: Session, link_id: int, *, invoice_id: str, number: str, now: datetime) -> bool:
-    """Tell the link its invoice; False if it has one already (then nothing is changed)."""
+    """Tell the link its invoice; False if it has another one (then nothing is changed)."""
     statement = (
         sa.update(Link)
-        .where(Link.id == link_id, Link.invoice_id.is_(None))
+        .where(Link.id == link_id, sa.or_(Link.invoice_id.is_(None), Link.invoice_id == invoice_id))
         .values(invoice_id=invoice_id, number=number, linked_at=now, waiting=False, question=None)
         .execution_options(synchronize_session=False)
     )

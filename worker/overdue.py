@@ -39,5 +39,10 @@ def past_due(session: Session, *, now: datetime) -> list[Wanted]:
 
 def waiting_for_books(session: Session, *, now: datetime) -> list[Wanted]:  # noqa: ARG001  (a round's finder is told the time)
     """Jobs for deals that wait for something that is mended in Xero."""
-    statement = sa.select(Link).where(Link.waiting.is_(True), Link.waits_books.is_(True)).order_by(Link.id).limit(MOST)
+    statement = (
+        sa.select(Link)
+        .where(Link.waiting.is_(True), Link.waits_books.is_(True))
+        .order_by(Link.asked_at, Link.id)
+        .limit(MOST)
+    )
     return [Wanted(link.connection, Kind.CREATE_INVOICE, lead=link.lead) for link in session.scalars(statement)]

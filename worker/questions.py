@@ -87,6 +87,18 @@ _REFUSALS: tuple[tuple[str, Kind, Mend, str], ...] = (
         "Xero does not take the client's e-mail address. Correct it on the client's card.",
     ),
     (
+        "archived contact",
+        Kind.CLIENT_REFUSED,
+        Mend.BOOKS,
+        "The deal's client is archived in Xero. Restore the contact there, and the invoice follows.",
+    ),
+    (
+        "contact could not be found",
+        Kind.CLIENT_REFUSED,
+        Mend.BOOKS,
+        "Xero no longer knows the deal's client. Move the deal to its stage again, and the client is looked for anew.",
+    ),
+    (
         "contact name cannot be empty",
         Kind.NO_CLIENT_NAME,
         Mend.CLIENT,

@@ -109,9 +109,10 @@ def _judge(world: World, cases: Sequence[Case]) -> None:
 
 
 def _stop_waiting(world: World, case: Case) -> None:
-    if case.link and case.link.waiting:
+    """The deal left the stage: if it enters it again, that is another day."""
+    if case.link and not case.link.invoice_id:
         with world.begin() as session:
-            links.change(session, case.link, waiting=False, waits_books=False, question=None)
+            links.change(session, case.link, waiting=False, waits_books=False, question=None, entered_on=None)
 
 
 def _find_clients(world: World, cases: Sequence[Case]) -> None:

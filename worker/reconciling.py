@@ -131,7 +131,7 @@ def _waiting(session: Session, connection: str) -> Sequence[Link]:
     statement = sa.select(Link).where(
         Link.connection == connection, Link.waiting.is_(True), Link.waits_books.is_(False)
     )
-    return list(session.scalars(statement.order_by(Link.id).limit(MOST_WAITING)))
+    return list(session.scalars(statement.order_by(Link.asked_at, Link.id).limit(MOST_WAITING)))
 
 
 def _read_invoices(world: World, found: Found, invoices: Sequence[Invoice]) -> None:

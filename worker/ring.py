@@ -5,8 +5,9 @@ from typing import Any
 
 import structlog
 from celery import Celery
+from redis import Redis, RedisError
 
-from worker.jobs import Ring
+from worker.jobs import Kind, Ring
 
 log = structlog.get_logger()
 
@@ -22,7 +23,15 @@ class Bell:
         app.config_from_object("celeryconfig")
         options: dict[str, Any] = {**app.conf.broker_transport_options, **FAST}
         app.conf.update(broker_transport_options=options, broker_connection_timeout=0.5)
+        self._prefix = str(options.get("global_keyprefix", ""))
         self._app = app
+
+    def waiting(self, kind: Kind, redis: Redis) -> int:
+        """How many rings of a kind nobody has heard yet; 0 where Redis does not say."""
+        try:
+            return redis.llen(f"{self._prefix}{kind.value}")
+        except RedisError:
+            return 0
 
     def __call__(self, rings: Iterable[Ring]) -> bool:
         """Ring for each; stops at the first failure, which all others would share."""

@@ -40,12 +40,13 @@ def send(world: World, drafted: Sequence[tuple[Case, Drafted]]) -> None:
     except (CallError, LeaseLost):
         _close(world, sent, [case for case, _ in drafted])  # surely nothing was made
         raise
-    for (case, made), answer in zip(drafted, answers, strict=True):
-        match answer:
-            case Created():
-                _created(world, sent, case, made, answer)
-            case Refused():
-                _refused(world, sent, case, answer)
+    told = [(case, made, answer) for (case, made), answer in zip(drafted, answers, strict=True)]
+    for case, made, answer in told:  # what was made is written down before anything else can go wrong
+        if isinstance(answer, Created):
+            _created(world, sent, case, made, answer)
+    for case, _, answer in told:
+        if isinstance(answer, Refused):
+            _refused(world, sent, case, answer)
 
 
 def _after_restore(world: World, drafted: Sequence[tuple[Case, Drafted]]) -> Sequence[tuple[Case, Drafted]]:
@@ -153,11 +154,13 @@ def _refused(world: World, sent: Send, case: Case, answer: Refused) -> None:
         return
     put(world, [(case, question)])
     if question.kind is questions.Kind.REFUSED:
+        with world.begin() as session:  # nobody knows what would mend it, so no timer tries
+            links.change(session, _link(case), waits_books=False)
         case.verdict = Failed(question.sentence)
 
 
 def _was_known(case: Case) -> bool:
-    return case.payer is not None and not isinstance(case.payer.contact, ContactDraft)
+    return case.payer is not None and case.payer.is_remembered
 
 
 def _forget(world: World, entity: ClientEntity, kommo_id: int) -> None:

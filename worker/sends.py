@@ -24,11 +24,23 @@ class Send(Base):
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
     connection: Mapped[str] = mapped_column(sa.Text)
     what: Mapped[str] = mapped_column(sa.Text)  # invoices, lead, contact, company
+    about: Mapped[str | None] = mapped_column(
+        sa.Text
+    )  # what only one call at a time may make, such as one client in Kommo
     key: Mapped[str] = mapped_column(sa.Text, unique=True)  # begins with the tenant: Xero scopes keys to the app
     body: Mapped[bytes] = mapped_column(sa.LargeBinary)
     sent_at: Mapped[datetime] = mapped_column(UtcTime)
     ended_at: Mapped[datetime | None] = mapped_column(UtcTime)  # when we stopped waiting for its answer
     closed_at: Mapped[datetime | None] = mapped_column(UtcTime)  # when its outcome was known
+
+    __table_args__ = (
+        # two invoices of one new client must not make it twice
+        sa.Index(
+            "uq_sends_open_about", "about", unique=True,
+            sqlite_where=sa.text("closed_at IS NULL AND about IS NOT NULL"),
+            postgresql_where=sa.text("closed_at IS NULL AND about IS NOT NULL"),
+        ),
+    )  # fmt: skip
 
 
 class SendMember(Base):
@@ -72,9 +84,14 @@ def open_send(
     body: bytes,
     members: Mapping[int, Drafted | None],
     now: datetime,
+    about: str | None = None,
 ) -> Send:
-    """Write down a call that is about to be sent, for these links, in the order of the body's elements."""
-    send = Send(connection=connection, what=what, key=f"{scope}:{uuid.uuid4().hex}", body=body, sent_at=now)
+    """Write down a call that is about to be sent, for these links, in the order of the body's elements.
+
+    IntegrityError: another call about the same thing is open.
+    """
+    key = f"{scope}:{uuid.uuid4().hex}"
+    send = Send(connection=connection, what=what, about=about, key=key, body=body, sent_at=now)
     session.add(send)
     session.flush()
     session.add_all(_member(send, link, place, asked) for place, (link, asked) in enumerate(members.items()))
@@ -131,3 +148,10 @@ def resolve_link(session: Session, link_id: int, *, now: datetime) -> None:
     statement = sa.select(SendMember.send_id).where(SendMember.link_id == link_id, SendMember.open.is_(True))
     for send_id in list(session.scalars(statement)):
         close(session, send_id, [link_id], now=now)
+
+
+def is_open_elsewhere(session: Session, about: str, link_id: int) -> bool:
+    """Whether a call about this is open for another link."""
+    others = sa.select(Send.id).join(SendMember, SendMember.send_id == Send.id)
+    found = others.where(Send.about == about, Send.closed_at.is_(None), SendMember.link_id != link_id)
+    return session.scalar(found.limit(1)) is not None

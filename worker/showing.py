@@ -59,7 +59,7 @@ def show(world: World, pairs: Iterable[tuple[Link, Invoice]]) -> dict[int, Verdi
     for shown in wanted:
         lead_id = shown.link.lead_id or 0
         if lead_id in asked and lead_id not in written:
-            verdicts[shown.link.id] = _gone(world, shown.link)
+            verdicts[shown.link.id] = gone(world, shown.link)
             continue
         with world.begin() as session:
             _remember(session, shown, now=world.now())
@@ -75,7 +75,8 @@ def is_shown(world: World, link: Link, invoice: Invoice) -> bool:
     return not shown.changes and link.pdf_wanted == statuses.pdf_fingerprint(invoice)
 
 
-def _gone(world: World, link: Link) -> Verdict:
+def gone(world: World, link: Link) -> Verdict:
+    """The deal is no longer there: it was merged into another, which is followed, or deleted."""
     if follow(world, link):
         return Wait(0, f"the deal was merged into deal {link.lead_id}, which shows the invoice now", counts=False)
     with world.begin() as session:
@@ -115,6 +116,7 @@ def _remember(session: Session, shown: Shown, *, now: datetime) -> None:
         "due_on": shown.invoice.due_on,
         "number": shown.invoice.number,
         "pdf_wanted": print_of_it,
+        "gone": False,
     }
     link = shown.link
     links.change(session, link, **values)

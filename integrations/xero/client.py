@@ -163,9 +163,12 @@ class Xero:
             return None
         return answer.parse(_online_link)
 
-    def void(self, invoice_id: str) -> Invoice:
-        """Void an invoice; Rejected where payments or credits are allocated to it."""
-        body = {"InvoiceID": invoice_id, "Status": InvoiceStatus.VOIDED.value}
+    def withdraw(self, invoice: Invoice) -> Invoice:
+        """Void an approved invoice, or delete one that is not (xero.md 4.7); Rejected where payments or credits are allocated to it."""
+        invoice_id = invoice.id
+        approved = invoice.status not in (InvoiceStatus.DRAFT, InvoiceStatus.SUBMITTED)
+        wanted = InvoiceStatus.VOIDED if approved else InvoiceStatus.DELETED
+        body = {"InvoiceID": invoice_id, "Status": wanted.value}
         path = f"/Invoices/{quote(invoice_id, safe='')}"
         answer = self._accounting("POST", path, effect="same", json_body=body)
         result = answer.parse(lambda said: parse_result(said["Invoices"][0]))

@@ -23,7 +23,7 @@ from integrations.wire import Wire
 from integrations.xero import limits as xero_limits
 from integrations.xero.client import Xero
 from integrations.xero.dialect import invoice_body
-from integrations.xero.entities import ContactDraft, Created, InvoiceDraft, InvoiceStatus, LineDraft, Refused
+from integrations.xero.entities import ContactDraft, Created, Invoice, InvoiceDraft, InvoiceStatus, LineDraft, Refused
 from stack.children import Children
 from stack.sandbox import Sandbox, start_sandbox
 from tests.integrations.conftest import Grant
@@ -326,13 +326,25 @@ def test_which_invoices_are_ours(world: World):
     assert {ours, theirs} <= {invoice.id for invoice in changed}
 
 
+def must(invoice: Invoice | None) -> Invoice:
+    assert invoice is not None
+    return invoice
+
+
+def test_a_draft_is_deleted_and_not_voided(world: World):
+    line = {"description": "Goods", "quantity": "1", "unit_amount": "10", "account_code": "200"}
+    by_hand = {"contact": {"name": "By Hand"}, "lines": [line], "status": "DRAFT"}
+    draft = must(world.xero.invoice(str(world.sandbox.post("xero/invoices", by_hand)["id"])))
+    assert world.xero.withdraw(draft).status is InvoiceStatus.DELETED
+
+
 def test_an_invoice_is_voided_unless_it_is_paid(world: World):
     first, paid = made(world, "Deal 7", "t:1"), made(world, "Deal 8", "t:2")
-    voided = world.xero.void(first)
+    voided = world.xero.withdraw(must(world.xero.invoice(first)))
     assert (voided.status, voided.amount_due) == (InvoiceStatus.VOIDED, Decimal(0))
     world.sandbox.post(f"xero/invoices/{paid}/pay", {"amount": "10"})
     with pytest.raises(Rejected, match="payments"):
-        world.xero.void(paid)
+        world.xero.withdraw(must(world.xero.invoice(paid)))
     found = world.xero.invoice(paid)
     assert found is not None
     assert (found.amount_paid, found.status) == (Decimal(10), InvoiceStatus.AUTHORISED)

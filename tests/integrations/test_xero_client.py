@@ -15,6 +15,7 @@ from integrations.xero.entities import (
     Account,
     ContactDraft,
     Created,
+    Invoice,
     InvoiceDraft,
     InvoiceStatus,
     Line,
@@ -370,7 +371,7 @@ def test_a_client_sees_the_invoice_at_a_link_if_there_is_one(xero: Xero, vendor:
 
 def test_nothing_is_due_on_what_was_voided(xero: Xero, vendor: Vendor):
     vendor.will(xeros("invoice_voided"))
-    voided = xero.void(INVOICE)
+    voided = xero.withdraw(Invoice(INVOICE, "ACCREC", InvoiceStatus.AUTHORISED))
     assert (voided.status, voided.total, voided.amount_due) == (InvoiceStatus.VOIDED, Decimal("24.15"), Decimal(0))
     assert vendor.last.json == {"InvoiceID": INVOICE, "Status": "VOIDED"}  # lines that are not sent are kept
 
@@ -378,7 +379,7 @@ def test_nothing_is_due_on_what_was_voided(xero: Xero, vendor: Vendor):
 def test_what_can_not_be_voided_is_rejected_though_it_is_answered_with_200(xero: Xero, vendor: Vendor):
     vendor.will(xeros("invoice_delete_refused"))
     with pytest.raises(Rejected) as refused:
-        xero.void(INVOICE)
+        xero.withdraw(Invoice(INVOICE, "ACCREC", InvoiceStatus.AUTHORISED))
     assert refused.value.messages == ("Invoice not of valid status for modification",)
 
 

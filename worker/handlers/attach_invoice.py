@@ -7,10 +7,12 @@ the deal, and attaching twice does nothing.
 import re
 from collections.abc import Sequence
 
+from integrations.errors import Missing
 from integrations.kommo.entities import FileRef, LeadChange
 from worker import links
 from worker.claims import Claimed
 from worker.links import Link
+from worker.showing import gone
 from worker.verdicts import Done, Verdict
 from worker.world import World
 from worker.writing import write
@@ -25,7 +27,7 @@ def _attach(world: World, job: Claimed) -> Verdict:
     assert job.invoice is not None
     with world.database.reading() as session:
         link = links.find_invoices(session, world.route.tenant_id, [job.invoice.invoice_id]).get(job.invoice.invoice_id)
-    if link is None or link.lead_id is None or link.pdf_wanted is None:
+    if link is None or link.lead_id is None or link.pdf_wanted is None or link.gone:
         return Done("no deal shows this invoice")
     if link.pdf_shown == link.pdf_wanted:
         return Done("the deal has this version already")
@@ -50,11 +52,14 @@ def _store(world: World, link: Link) -> None:
 def _put_on_deal(world: World, link: Link) -> Verdict:
     assert link.file_uuid is not None
     assert link.lead_id is not None
-    world.kommo.attach_file(link.lead_id, link.file_uuid)
+    try:
+        world.kommo.attach_file(link.lead_id, link.file_uuid)
+    except Missing:
+        return gone(world, link)
     file = FileRef(link.file_uuid, link.file_version or "", link.file_name or "", link.file_size or 0)
     written = write(world, [LeadChange(id=link.lead_id, fields={"XERO_INVOICE_PDF": file})])
     if link.lead_id not in written:
-        return Done("the deal is gone from Kommo")
+        return gone(world, link)
     _update(world, link, pdf_shown=link.pdf_stored)
     return Done(f"{link.file_name} is on the deal")
 

@@ -105,7 +105,7 @@ def _double(world: World, link: Link, invoice: Invoice) -> Verdict:
         return Failed(
             f"Deal {link.lead_id} has two invoices, {numbers}, and {invoice.number} has been paid. Void {link.number} in Xero."
         )
-    world.xero.void(invoice.id)
+    world.xero.withdraw(invoice)
     return Done(f"it was a double of {link.number}, and was voided")
 
 

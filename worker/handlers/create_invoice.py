@@ -6,13 +6,16 @@ left without a verdict.
 
 from collections.abc import Sequence
 
-from worker import links, outcomes, showing
+from worker import links, outcomes, sends, showing
 from worker.cases import Case, open_cases
 from worker.claims import Claimed
 from worker.drafting import draft
+from worker.handlers.sync_status import GONE
+from worker.handlers.sync_status import read as read_invoices
+from worker.links import Link
 from worker.reading import read
 from worker.sending import send
-from worker.verdicts import Done, Verdict, Wait
+from worker.verdicts import Done, Failed, Verdict, Wait
 from worker.world import World
 
 
@@ -32,9 +35,19 @@ def _recall(world: World, cases: Sequence[Case]) -> None:
     with world.database.reading() as session:
         known = links.for_leads(session, world.route.account_id, [case.lead_id for case in cases])
     for case in cases:
-        case.link = known.get(case.lead_id)
+        case.link = _ours(world, known.get(case.lead_id))
         if case.link and case.link.invoice_id and case.link.synced and case.link.noted_at:
             case.verdict = Done(f"the deal has its invoice: {case.link.number}")
+
+
+def _ours(world: World, link: Link | None) -> Link | None:
+    """The deal's link; one that another connection of the same account made, and that led to no invoice, is taken over."""
+    if link is None or link.invoice_id or link.connection == world.connection.name:
+        return link
+    with world.begin() as session:
+        if link.id not in sends.unresolved(session, [link.id]):
+            links.change(session, link, connection=world.connection.name, tenant_id=world.route.tenant_id)
+    return link
 
 
 def _resolve(world: World, cases: Sequence[Case]) -> None:
@@ -42,11 +55,13 @@ def _resolve(world: World, cases: Sequence[Case]) -> None:
     tried = [(case.job, case.link) for case in open_cases(cases) if case.link and not case.link.invoice_id]
     told = outcomes.resolve(world, tried)
     made = [case.link.invoice_id for case in open_cases(cases) if case.link and case.link.invoice_id]
-    read_again = world.xero.invoices(made) if made else {}
+    read_again = read_invoices(world, made)
     for case in open_cases(cases):
         if case.link:
             case.verdict = told.verdicts.get(case.link.id)
             case.invoice = told.found.get(case.link.id) or read_again.get(case.link.invoice_id or "")
+            if case.link.invoice_id and not case.invoice and not case.verdict:
+                case.verdict = Failed(GONE)  # a deal that has an invoice never gets a second one
 
 
 def _show(world: World, cases: Sequence[Case]) -> None:

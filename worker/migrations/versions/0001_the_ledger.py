@@ -36,6 +36,7 @@ def upgrade() -> None:
     sa.Column('tenant_id', sa.Text(), nullable=False),
     sa.Column('xero_id', sa.Text(), nullable=False),
     sa.Column('name', sa.Text(), nullable=False),
+    sa.Column('pays', sa.Boolean(), nullable=False),
     sa.Column('terms_day', sa.Integer(), nullable=True),
     sa.Column('terms_kind', sa.Text(), nullable=True),
     sa.Column('known_at', sa.DateTime(timezone=True), nullable=False),
@@ -141,6 +142,7 @@ def upgrade() -> None:
     sa.Column('waits_contact', sa.BigInteger(), nullable=True),
     sa.Column('waits_company', sa.BigInteger(), nullable=True),
     sa.Column('waits_books', sa.Boolean(), nullable=False),
+    sa.Column('asked_at', sa.DateTime(timezone=True), nullable=True),
     sa.Column('question', sa.Text(), nullable=True),
     sa.Column('gone', sa.Boolean(), nullable=False),
     sa.Column('synced', sa.JSON(none_as_null=True), nullable=True),
@@ -180,6 +182,7 @@ def upgrade() -> None:
     sa.Column('id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
     sa.Column('connection', sa.Text(), nullable=False),
     sa.Column('what', sa.Text(), nullable=False),
+    sa.Column('about', sa.Text(), nullable=True),
     sa.Column('key', sa.Text(), nullable=False),
     sa.Column('body', sa.LargeBinary(), nullable=False),
     sa.Column('sent_at', sa.DateTime(timezone=True), nullable=False),
@@ -188,6 +191,9 @@ def upgrade() -> None:
     sa.PrimaryKeyConstraint('id', name=op.f('pk_sends')),
     sa.UniqueConstraint('key', name=op.f('uq_sends_key'))
     )
+    with op.batch_alter_table('sends', schema=None) as batch_op:
+        batch_op.create_index('uq_sends_open_about', ['about'], unique=True, sqlite_where=sa.text('closed_at IS NULL AND about IS NOT NULL'), postgresql_where=sa.text('closed_at IS NULL AND about IS NOT NULL'))
+
     op.create_table('mentions',
     sa.Column('subject', sa.Text(), nullable=False),
     sa.Column('delivery_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
@@ -225,6 +231,9 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f('ix_mentions_delivery_id'))
 
     op.drop_table('mentions')
+    with op.batch_alter_table('sends', schema=None) as batch_op:
+        batch_op.drop_index('uq_sends_open_about', sqlite_where=sa.text('closed_at IS NULL AND about IS NOT NULL'), postgresql_where=sa.text('closed_at IS NULL AND about IS NOT NULL'))
+
     op.drop_table('sends')
     with op.batch_alter_table('routes', schema=None) as batch_op:
         batch_op.drop_index('ix_routes_what_value')
