@@ -52,7 +52,7 @@ broker_transport_options = {
     "socket_keepalive": True,
     "socket_timeout": 30,
     "socket_connect_timeout": 5,
-    # Two installations may share a Redis server.
+    # Told apart from whatever else lies in this database; two installations need a database (or a server) each.
     "global_keyprefix": "bridge:",
 }
 visibility_timeout = 900

@@ -10,6 +10,7 @@ anything else                                                             kept, 
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
 
 from webhooks import kommo, xero
 from worker.jobs import InvoiceRef, Kind, LeadRef, Wanted
@@ -20,12 +21,14 @@ from worker.routes import Route
 ENTERING = frozenset({"add", "update", "status"})
 
 
-def entered(events: Sequence[kommo.LeadEvent], routes: Sequence[Route]) -> Iterator[Wanted]:
-    """What leads that are in a trigger stage make."""
+def entered(events: Sequence[kommo.LeadEvent], routes: Sequence[Route], at: datetime) -> Iterator[Wanted]:
+    """What leads that are in a trigger stage make. An update does not tell whether the lead has just come there."""
     for route in routes:
         for event in events:
             if event.action in ENTERING and _triggers(route, event):
-                yield Wanted(route.connection, Kind.CREATE_INVOICE, lead=LeadRef(route.account_id, event.lead_id))
+                lead = LeadRef(route.account_id, event.lead_id)
+                entered_at = None if event.action == "update" else at
+                yield Wanted(route.connection, Kind.CREATE_INVOICE, lead=lead, entered_at=entered_at)
 
 
 def woken(waiting: Sequence[Link]) -> Iterator[Wanted]:

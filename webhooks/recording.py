@@ -39,7 +39,7 @@ def record_kommo(session: Session, arrival: Arrival, notice: kommo.Notice) -> li
     return _record(
         session,
         arrival,
-        wanted=[*judge.entered(notice.leads, known), *judge.woken(waiting)],
+        wanted=[*judge.entered(notice.leads, known, arrival.at), *judge.woken(waiting)],
         known=known,
         subjects={f"lead:{LeadRef(account_id, event.lead_id)}" for event in notice.leads} if account_id else set(),
         problem=notice.problem or (None if known else _stranger(notice)),

@@ -3,9 +3,9 @@
 import sys
 
 from celery import Celery
-from celery.signals import setup_logging
+from celery.signals import beat_init, celeryd_init, setup_logging
 
-from worker import logs
+from worker import connections, logs
 from worker.ring import broker_address
 from worker.settings import SettingsError, load
 
@@ -16,6 +16,16 @@ except SettingsError as error:
 
 app = Celery("bridge", broker=broker_address(settings.redis_url), include=["worker.tasks"])
 app.config_from_object("celeryconfig")
+
+
+@celeryd_init.connect
+@beat_init.connect
+def _check_connections(**_: object) -> None:
+    """A broken connections file is told at the start, whole, and not by the first job."""
+    try:
+        connections.load(settings.connections_file)
+    except SettingsError as error:
+        sys.exit(str(error))
 
 
 @setup_logging.connect

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime
 
 from integrations.kommo.entities import Client, Lead
 from integrations.xero.entities import Invoice
@@ -22,7 +23,13 @@ class Case:
     person: Client | None = None  # the main contact beside a company: what the company lacks is taken from there
     payer: Payer | None = None
     invoice: Invoice | None = None
+    entered_at: datetime | None = None  # by Kommo's log, where no event told
     verdict: Verdict | None = None
+
+    @property
+    def entered(self) -> datetime:
+        """When the deal entered the stage: by the event that told, by Kommo's log, or when we first heard of it."""
+        return self.job.entered_at or self.entered_at or self.job.recorded_at
 
     @property
     def lead_id(self) -> int:

@@ -32,6 +32,7 @@ class Claimed:
     attempts: int
     died_at: datetime | None
     recorded_at: datetime
+    entered_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +137,7 @@ def _claimed(job: Job) -> Claimed:
         attempts=job.attempts,
         died_at=job.died_at,
         recorded_at=job.recorded_at,
+        entered_at=job.entered_at,
     )
 
 

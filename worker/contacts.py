@@ -82,6 +82,20 @@ def taken(session: Session, account_id: int, tenant_id: str, xero_ids: Iterable[
     return frozenset(session.scalars(statement))
 
 
+def of_others(
+    session: Session, account_id: int, tenant_id: str, *, entity: str, kommo_ids: Iterable[int], xero_id: str
+) -> frozenset[int]:
+    """Which of these Kommo clients are other Xero contacts than this one."""
+    statement = sa.select(ContactPair.kommo_id).where(
+        ContactPair.account_id == account_id,
+        ContactPair.tenant_id == tenant_id,
+        ContactPair.entity == entity,
+        ContactPair.kommo_id.in_(set(kommo_ids)),
+        ContactPair.xero_id != xero_id,
+    )
+    return frozenset(session.scalars(statement))
+
+
 def remember(
     session: Session,
     *,

@@ -18,6 +18,7 @@ class Side(StrEnum):
     KOMMO = "kommo"
     XERO = "xero"
     OPEN_LINKS = "open_links"  # when the links of open invoices were last read one by one
+    BEGAN = "began"  # when the connection was first set up: what happened before makes nothing
     RESTORED = (
         "restored"  # when it was noticed that the database came back from a backup; there only until that is mended
     )
@@ -39,7 +40,7 @@ class Cursor(Base):
 def begin(session: Session, connection: str, *, now: datetime) -> None:
     """Begin here, unless it has begun: what happened before the first setup makes nothing."""
     known = {cursor.side for cursor in _all(session, connection)}
-    sides = (Side.KOMMO, Side.XERO, Side.OPEN_LINKS)
+    sides = (Side.KOMMO, Side.XERO, Side.OPEN_LINKS, Side.BEGAN)
     session.add_all(Cursor(connection=connection, side=side, read_until=now) for side in sides if side not in known)
     session.flush()
 

@@ -123,7 +123,13 @@ def _client(world: World, job: Claimed, link: Link, contact: Contact, sought: So
 
     def choose(queries: Sequence[str]) -> int | None:
         candidates = {client.id: client for query in queries if query for client in search(query)}
-        chosen = choose_client(contact, list(candidates.values()), account_id=account_id, name=draft.name)
+        with world.database.reading() as session:
+            others = contacts.of_others(
+                session, account_id, tenant_id, entity=entity, kommo_ids=candidates, xero_id=contact.id
+            )
+        # a person beside a company may well be somebody else's payer
+        free = [client for client in candidates.values() if client.id not in others or not sought.pays]
+        chosen = choose_client(contact, free, account_id=account_id, name=draft.name)
         return chosen.id if chosen else None
 
     def settle(session: Session, client_id: int) -> None:

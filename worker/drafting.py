@@ -53,7 +53,7 @@ def _question(world: World, case: Case, products: dict[tuple[int, int], Product]
 
 
 def _entered_on(world: World, case: Case) -> date:
-    return (case.link.entered_on if case.link else None) or world.books.day(case.job.recorded_at)
+    return (case.link.entered_on if case.link else None) or world.books.day(case.entered)
 
 
 def _find_payers(world: World, cases: Sequence[Case]) -> None:

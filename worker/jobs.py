@@ -80,6 +80,7 @@ class Wanted:
     lead: LeadRef | None = None
     invoice: InvoiceRef | None = None
     delivery_id: int | None = None
+    entered_at: datetime | None = None  # when the deal entered the stage, if that is what was told
 
     @property
     def subject(self) -> str:
@@ -118,6 +119,9 @@ class Job(Base):
     leased_until: Mapped[datetime | None] = mapped_column(UtcTime)
     sentence: Mapped[str | None] = mapped_column(sa.Text)  # the last word on it, for people
     delivery_id: Mapped[int | None] = mapped_column(BigId)  # the last delivery that asked for it
+    entered_at: Mapped[datetime | None] = mapped_column(
+        UtcTime
+    )  # when the deal entered the stage, as far as an event told
     recorded_at: Mapped[datetime] = mapped_column(UtcTime)
     started_at: Mapped[datetime | None] = mapped_column(UtcTime)
     ended_at: Mapped[datetime | None] = mapped_column(UtcTime)
@@ -165,7 +169,7 @@ def _record_one(session: Session, wish: Wanted, now: datetime) -> int:
     insert = sqlite.insert if session.get_bind().dialect.name == "sqlite" else postgresql.insert
     statement = insert(Job).values(
         connection=wish.connection, kind=wish.kind, subject=wish.subject, state=State.QUEUED, due_at=now, recorded_at=now,
-        lead=_text(wish.lead), invoice=_text(wish.invoice), delivery_id=wish.delivery_id,
+        entered_at=wish.entered_at, lead=_text(wish.lead), invoice=_text(wish.invoice), delivery_id=wish.delivery_id,
         attempts=0, deaths=0, alone=False, batch=0,
     )  # fmt: skip
     new = statement.excluded
@@ -177,6 +181,7 @@ def _record_one(session: Session, wish: Wanted, now: datetime) -> int:
             "due_at": sa.case((Job.due_at > earliest, earliest), else_=Job.due_at),
             "rung_at": None,
             "attempts": 0,
+            "entered_at": sa.func.coalesce(Job.entered_at, new.entered_at),
             "lead": sa.func.coalesce(Job.lead, new.lead),
             "invoice": sa.func.coalesce(Job.invoice, new.invoice),
             "delivery_id": sa.func.coalesce(new.delivery_id, Job.delivery_id),

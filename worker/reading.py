@@ -5,11 +5,13 @@ from collections.abc import Sequence
 import sqlalchemy as sa
 
 from integrations.kommo.entities import Client, Lead, LeadChange, Product
-from worker import links, showing
+from worker import cursors, links, showing
 from worker.billing import Payer, known_payers
 from worker.cases import Case, open_cases, without_invoice
 from worker.clients import bill_to, person_beside
+from worker.cursors import Side
 from worker.links import Link
+from worker.outcomes import OVERLAP
 from worker.standing import Place, stands
 from worker.verdicts import Done, Wait
 from worker.world import World
@@ -36,6 +38,7 @@ def read(world: World, cases: Sequence[Case]) -> None:
     for case in open_cases(cases):
         _recognise(world, case)
     _judge(world, open_cases(cases))
+    _ask_when_entered(world, without_invoice(cases))
     _find_clients(world, without_invoice(cases))
 
 
@@ -61,8 +64,10 @@ def _recognise(world: World, case: Case) -> None:
 
 
 def _inherit(world: World, known: Link, case: Case) -> bool:
-    """A deal that shows another deal's invoice is a copy of it, unless the other one is gone: then it was merged into this one."""
+    """A deal that shows another deal's invoice is a copy of it, unless Kommo says that one was merged into this one, and the other is gone."""
     if known.lead_id is None or world.kommo.lead(known.lead_id) is not None:
+        return False
+    if not world.kommo.has_taken_in_others(case.lead_id, known.made_at - OVERLAP):
         return False
     with world.begin() as session:
         if case.link:
@@ -87,7 +92,7 @@ def new_link(world: World, case: Case) -> Link:
     """A deal's link, before it has an invoice; the day on which it entered the stage is kept from the first event on."""
     return Link(
         connection=world.connection.name, origin=links.Origin.DEAL, account_id=world.route.account_id, lead_id=case.lead_id,
-        tenant_id=world.route.tenant_id, made_at=world.now(), entered_on=world.books.day(case.job.recorded_at), remarks=[],
+        tenant_id=world.route.tenant_id, made_at=world.now(), entered_on=world.books.day(case.entered), remarks=[],
     )  # fmt: skip
 
 
@@ -106,6 +111,30 @@ def _judge(world: World, cases: Sequence[Case]) -> None:
     for case in cases:
         if case.verdict:
             _stop_waiting(world, case)
+
+
+def _ask_when_entered(world: World, cases: Sequence[Case]) -> None:
+    """A deal that was merely touched may lie in the stage since before the connection was set up: then nobody wants its invoice now.
+
+    Only where no event told that it entered, and it is older than the connection, is Kommo's log asked.
+    """
+    with world.database.reading() as session:
+        began = cursors.positions(session, world.connection.name).get(Side.BEGAN)
+    old = [case for case in cases if case.lead and began and _is_untold(case) and case.lead.created_at < began - OVERLAP]
+    if not old or began is None:
+        return
+    told = world.kommo.entered(world.route.triggers, began - OVERLAP, [case.lead_id for case in old])
+    entries = {event.lead_id: event.at for event in told}
+    for case in old:
+        case.entered_at = entries.get(case.lead_id)
+        if case.entered_at is None:
+            case.verdict = Done(
+                "it was in the stage before the connection was set up: moved there again, it gets its invoice"
+            )
+
+
+def _is_untold(case: Case) -> bool:
+    return case.job.entered_at is None and not (case.link and case.link.entered_on)
 
 
 def _stop_waiting(world: World, case: Case) -> None:

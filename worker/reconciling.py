@@ -84,9 +84,11 @@ def _record(workshop: Workshop, name: str, found: Found) -> list[Ring]:
         ids = jobs.record(session, found.wanted, now=workshop.now())
         for side, time in found.seen.items():
             cursors.move(session, name, side, time)
-        if not found.wanted:
-            restored.reconciled(session, name)
-        return jobs.rings_for(session, ids)
+        highest = None if found.wanted else restored.reconciled(session, name)
+        rings = jobs.rings_for(session, ids)
+    if highest is not None:
+        restored.count_from(workshop.redis, highest)
+    return rings
 
 
 def _compare(workshop: Workshop, world: World, *, since: datetime | None, dry_run: bool) -> Found:
@@ -115,16 +117,22 @@ def _read_deals(world: World, found: Found, since: datetime) -> None:
     there = world.kommo.leads_updated_since(triggers, since)
     found.see(Side.KOMMO, [event.at for event in events])
     found.see(Side.KOMMO, [lead.updated_at for lead in there])
-    ids = {event.lead_id for event in events} | {lead.id for lead in there}
+    # an old deal that lies there and was only touched has not entered the stage
+    entered = {lead.id: lead.created_at for lead in there if lead.created_at >= since}
+    entered |= {event.lead_id: event.at for event in events}
     account_id = world.route.account_id
     with world.database.reading() as session:
-        known = links.for_leads(session, account_id, ids)
+        known = links.for_leads(session, account_id, entered.keys() | {lead.id for lead in there})
         waiting = _waiting(session, world.connection.name)
-    missing = {lead_id for lead_id in ids if lead_id not in known or not known[lead_id].invoice_id}
+    missing = {lead_id for lead_id in entered if lead_id not in known}
+    missing |= {lead_id for lead_id, link in known.items() if not link.invoice_id}
+    missing |= {link.lead_id for link in waiting if link.lead_id is not None}
     found.wanted |= {
-        Wanted(world.connection.name, Kind.CREATE_INVOICE, lead=LeadRef(account_id, lead_id))
-        for lead_id in missing | {link.lead_id for link in waiting if link.lead_id is not None}
-    }
+        Wanted(
+            world.connection.name, Kind.CREATE_INVOICE, lead=LeadRef(account_id, lead_id), entered_at=entered.get(lead_id)
+        )
+        for lead_id in missing
+    }  # fmt: skip
 
 
 def _waiting(session: Session, connection: str) -> Sequence[Link]:

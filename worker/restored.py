@@ -25,25 +25,31 @@ def remember(redis: Redis, send_id: int) -> None:
         return
 
 
-def is_restored(session: Session, redis: Redis, connection: str, *, now: datetime) -> bool:
-    """Whether creates of this connection must look first; a restore is written down as soon as it is noticed."""
+def is_restored(session: Session, known: int, connection: str, *, now: datetime) -> bool:
+    """Whether creates of this connection must look first; a restore is written down as soon as it is noticed.
+
+    `known` is the highest send that Redis knows of.
+    """
     if Side.RESTORED in cursors.positions(session, connection):
         return True
     highest = session.scalar(sa.select(sa.func.max(Send.id))) or 0
-    if _highest_known(redis) <= highest:
+    if known <= highest:
         return False
+    marked = set(session.scalars(sa.select(Cursor.connection).where(Cursor.side == Side.RESTORED)))
     names = set(session.scalars(sa.select(Cursor.connection).distinct())) | {connection}
-    session.add_all(Cursor(connection=name, side=Side.RESTORED, read_until=now) for name in names)
-    forget(redis, highest)
+    session.add_all(Cursor(connection=name, side=Side.RESTORED, read_until=now) for name in names - marked)
     return True
 
 
-def reconciled(session: Session, connection: str) -> None:
-    """Nothing was missing: what the ledger had forgotten, it knows again."""
+def reconciled(session: Session, connection: str) -> int | None:
+    """Nothing was missing: what the ledger had forgotten, it knows again. Where it had been restored, the number to count from."""
+    if Side.RESTORED not in cursors.positions(session, connection):
+        return None
     session.execute(sa.delete(Cursor).where(Cursor.connection == connection, Cursor.side == Side.RESTORED))
+    return session.scalar(sa.select(sa.func.max(Send.id))) or 0
 
 
-def forget(redis: Redis, highest: int) -> None:
+def count_from(redis: Redis, highest: int) -> None:
     """Count from what the ledger has."""
     try:
         redis.zadd(KEY, {"highest": highest})
@@ -51,7 +57,7 @@ def forget(redis: Redis, highest: int) -> None:
         return
 
 
-def _highest_known(redis: Redis) -> int:
+def highest_known(redis: Redis) -> int:
     try:
         known = redis.zscore(KEY, "highest")
     except RedisError:

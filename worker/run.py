@@ -14,6 +14,7 @@ from worker.claims import Claim
 from worker.handlers import HANDLERS, MOST, PRIORITIES
 from worker.jobs import Kind
 from worker.lease import Lease, boot_seconds
+from worker.settings import SettingsError
 from worker.verdicts import Failed, Verdict, Wait, describe, verdict_on
 from worker.workshop import NotSetUp, Workshop
 
@@ -54,7 +55,7 @@ def _handle(workshop: Workshop, claim: Claim, lease: Lease, calls: list[CallReco
     except LeaseLost:
         log.warning("lease_lost", kind=claim.kind, jobs=[job.id for job in claim.jobs])
         return {}  # somebody else has them: there is nothing to settle
-    except NotSetUp as error:
+    except (NotSetUp, SettingsError) as error:
         return {job.id: Failed(str(error)) for job in claim.jobs}
     except Exception as error:  # noqa: BLE001  (whatever a handler raises becomes a verdict)
         _log_error(workshop, claim, error)

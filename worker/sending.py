@@ -53,8 +53,9 @@ def _after_restore(world: World, drafted: Sequence[tuple[Case, Drafted]]) -> Seq
     """After a restore of the database each create looks first what our app made since the last reconciliation that the backup knows."""
     if not drafted:
         return drafted
+    highest = restored.highest_known(world.redis)
     with world.database.begin() as session:
-        if not restored.is_restored(session, world.redis, world.connection.name, now=world.now()):
+        if not restored.is_restored(session, highest, world.connection.name, now=world.now()):
             return drafted
         since = cursors.positions(session, world.connection.name).get(Side.XERO, world.now())
     made = world.xero.invoices_made_by_us(since - OVERLAP)
@@ -87,7 +88,10 @@ def _asked(world: World, made: Drafted) -> sends.Drafted:
     # a template without the deal's id makes references that several deals share
     unique = "{lead_id}" in world.rules.reference
     total = made.expected.total if made.expected else None
-    return sends.Drafted(made.draft.reference if unique else None, made.draft.issued_on, made.draft.currency, total)
+    contact = made.draft.contact
+    client = contact.name if isinstance(contact, ContactDraft) else contact
+    reference = made.draft.reference if unique else None
+    return sends.Drafted(reference, client, made.draft.issued_on, made.draft.currency, total)
 
 
 def _end(world: World, sent: Send, drafted: Sequence[tuple[Case, Drafted]]) -> None:

@@ -54,6 +54,7 @@ class SendMember(Base):
     reference: Mapped[str | None] = mapped_column(
         sa.Text
     )  # what was asked for, to be recognised if its marks are edited
+    client: Mapped[str | None] = mapped_column(sa.Text)
     issued_on: Mapped[date | None] = mapped_column(sa.Date)
     currency: Mapped[str | None] = mapped_column(sa.Text)
     total: Mapped[str | None] = mapped_column(sa.Text)
@@ -65,6 +66,7 @@ class Drafted:
     """What one element of a send asked for. `reference` None: it may be another deal's too; `total` None: its tax was not known before."""
 
     reference: str | None
+    client: str  # the contact's id, or the name of the one to be made
     issued_on: date | None
     currency: str | None
     total: Decimal | None
@@ -72,6 +74,7 @@ class Drafted:
     def is_like(self, invoice: Invoice) -> bool:
         """Whether the invoice may have come of it, marks apart."""
         same = (invoice.issued_on, invoice.currency) == (self.issued_on, self.currency)
+        same = same and self.client in (invoice.contact_id, invoice.contact_name)
         return same and self.total is not None and invoice.total == self.total
 
 
@@ -104,7 +107,7 @@ def _member(send: Send, link_id: int, place: int, asked: Drafted | None) -> Send
         return SendMember(send_id=send.id, link_id=link_id, place=place)
     total = None if asked.total is None else str(asked.total)
     return SendMember(
-        send_id=send.id, link_id=link_id, place=place, reference=asked.reference, issued_on=asked.issued_on,
+        send_id=send.id, link_id=link_id, place=place, reference=asked.reference, client=asked.client, issued_on=asked.issued_on,
         currency=asked.currency, total=total,
     )  # fmt: skip
 
@@ -113,7 +116,9 @@ def drafted(session: Session, send_id: int) -> dict[int, Drafted]:
     """What each link of a send asked for, by link id."""
     rows = session.scalars(sa.select(SendMember).where(SendMember.send_id == send_id))
     return {
-        row.link_id: Drafted(row.reference, row.issued_on, row.currency, Decimal(row.total) if row.total else None)
+        row.link_id: Drafted(
+            row.reference, row.client or "", row.issued_on, row.currency, Decimal(row.total) if row.total else None
+        )
         for row in rows
     }
 

@@ -4,6 +4,7 @@ Only what differs from what was shown last is written, so an echo of our own wri
 """
 
 from collections.abc import Iterable, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -58,11 +59,11 @@ def show(world: World, pairs: Iterable[tuple[Link, Invoice]]) -> dict[int, Verdi
     verdicts: dict[int, Verdict] = {}
     for shown in wanted:
         lead_id = shown.link.lead_id or 0
-        if lead_id in asked and lead_id not in written:
+        if lead_id in asked and lead_id not in written.ids:
             verdicts[shown.link.id] = gone(world, shown.link)
             continue
         with world.begin() as session:
-            _remember(session, shown, now=world.now())
+            _remember(session, shown, written.dropped, now=world.now())
         verdicts[shown.link.id] = Done(statuses.message(shown.invoice, shown.label))
     return verdicts
 
@@ -108,10 +109,11 @@ def _stage_for(world: World, shown: Shown) -> tuple[int, int] | None:
     return world.route.moves.get(shown.label.name.lower())
 
 
-def _remember(session: Session, shown: Shown, *, now: datetime) -> None:
+def _remember(session: Session, shown: Shown, dropped: AbstractSet[int | str], *, now: datetime) -> None:
+    visible = {code: value for code, value in shown.values.items() if code not in dropped}
     print_of_it = statuses.pdf_fingerprint(shown.invoice)
     values = {
-        "synced": statuses.to_snapshot(shown.values),
+        "synced": statuses.to_snapshot(visible),
         "label": shown.label.value,
         "due_on": shown.invoice.due_on,
         "number": shown.invoice.number,

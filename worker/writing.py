@@ -2,7 +2,8 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from datetime import timedelta
 
 import structlog
 
@@ -17,25 +18,38 @@ log = structlog.get_logger()
 # Without it a deal can't be found again: rather no deal, and a person who mends the field.
 NEVER_DROPPED = "XERO_INVOICE_ID"
 
+# Kommo's clock and ours differ.
+MARGIN = timedelta(minutes=5)
+
 _FIELD = re.compile(r"custom_fields_values\.(\d+)\b")
 
 
-def write(world: World, changes: Sequence[LeadChange]) -> set[int]:
-    """Write these changes in one call; the ids of the deals that are still there.
+@dataclass(frozen=True, slots=True)
+class Written:
+    """The ids of the deals that are still there, and the fields that Kommo refused: they are not shown, and are tried again with the next change."""
+
+    ids: frozenset[int] = frozenset()
+    dropped: frozenset[int | str] = frozenset()
+
+
+def write(world: World, changes: Sequence[LeadChange]) -> Written:
+    """Write these changes in one call.
 
     Raises Rejected for a batch, which is then taken apart; a change by itself is written without the fields that Kommo refuses.
     """
     if not changes:
-        return set()
+        return Written()
     try:
-        return world.kommo.update_leads(changes)
+        return Written(frozenset(world.kommo.update_leads(changes)))
     except Rejected as error:
         if len(changes) > 1:
             raise
         (change,) = changes
         if world.kommo.lead(change.id) is None:
-            return set()  # what a bulk write answers for a deal that is gone is undocumented (kommo.md 12)
-        return world.kommo.update_leads([replace(change, fields=without_refused(change.fields, error))])
+            return Written()  # what a bulk write answers for a deal that is gone is undocumented (kommo.md 12)
+        kept = without_refused(change.fields, error)
+        ids = world.kommo.update_leads([replace(change, fields=kept)])
+        return Written(frozenset(ids), frozenset(change.fields.keys() - kept.keys()))
 
 
 def create(world: World, draft: LeadDraft) -> int:
@@ -63,7 +77,7 @@ def follow(world: World, link: Link) -> bool:
     if link.invoice_id is None:
         return False
     heirs = [lead for lead in world.kommo.find_leads(link.invoice_id) if _is_heir(lead, link)]
-    if len(heirs) != 1:
+    if len(heirs) != 1 or not world.kommo.has_taken_in_others(heirs[0].id, link.made_at - MARGIN):
         return False
     with world.begin() as session:
         if links.for_leads(session, link.account_id, [heirs[0].id]):

@@ -40,6 +40,7 @@ PAGE = 250  # the most that a page holds (kommo.md 3)
 BATCH = 50  # what Kommo recommends for writes; more draws 504 (kommo.md 3)
 # As many ids as make an address of about 3 kB: servers cut off at 8.
 IDS = 100
+EVENT_IDS = 10  # the most that the filter takes (kommo.md 11.3)
 LEAD_PARTS = "contacts,catalog_elements"
 
 Query = Sequence[tuple[str, str | int]]
@@ -82,13 +83,16 @@ class Kommo:
 
     def leads_updated_since(self, stages: Iterable[StageRef], since: datetime) -> list[Lead]:
         """Leads that are in one of these stages now and were touched at or after that time."""
-        query: Query = [
-            *_stage_filter("filter[statuses]", stages),
+        rest: Query = [
             ("filter[updated_at][from]", int(since.timestamp())),
             ("order[updated_at]", "asc"),
             ("with", LEAD_PARTS),
         ]
-        return self._pages("/leads", "leads", parse_lead, query)
+        return [
+            lead
+            for some in _one_of_each_pipeline(stages)
+            for lead in self._pages("/leads", "leads", parse_lead, [*_stage_filter("filter[statuses]", some), *rest])
+        ]
 
     def find_leads(self, query: str) -> list[Lead]:
         """Leads with this text anywhere in them: near misses too, so compare (kommo.md 5.1)."""
@@ -230,16 +234,30 @@ class Kommo:
         except Missing:
             return
 
-    def entered(self, stages: Iterable[StageRef], since: datetime) -> list[Event]:
-        """When leads entered one of these stages, by the log of events, from that time on, oldest first (kommo.md 11.3)."""
-        query: Query = [
-            ("filter[type]", "lead_status_changed"),
+    def entered(
+        self, stages: Iterable[StageRef], since: datetime, lead_ids: Sequence[int] | None = None
+    ) -> list[Event]:
+        """When leads (all, or these) entered one of these stages, by the log of events, oldest first (kommo.md 11.3)."""
+        among = _stage_filter("filter[value_after][leads_statuses]", stages)
+        found: dict[str, Event] = {}
+        for batch in _batches(lead_ids, EVENT_IDS) if lead_ids is not None else [[]]:
+            found |= {event.id: event for event in self._events("lead_status_changed", since, batch, among)}
+        return sorted(found.values(), key=lambda event: (event.at, event.id))
+
+    def has_taken_in_others(self, lead_id: int, since: datetime) -> bool:
+        """Whether another lead was merged into this one, by the log of events."""
+        return bool(self._events("entity_merged", since, [lead_id]))
+
+    def _events(self, kind: str, since: datetime, lead_ids: Sequence[int], among: Query = ()) -> list[Event]:
+        query: list[tuple[str, str | int]] = [
+            ("filter[type]", kind),
             ("filter[entity]", "lead"),
             ("filter[created_at][from]", int(since.timestamp())),
-            *_stage_filter("filter[value_after][leads_statuses]", stages),
+            *among,
         ]
-        found = {event.id: event for event in self._pages("/events", "events", parse_event, query)}
-        return sorted(found.values(), key=lambda event: (event.at, event.id))
+        if lead_ids:
+            query.append(("filter[entity_id]", ",".join(map(str, lead_ids))))
+        return self._pages("/events", "events", parse_event, query)
 
     def _clients(self, entity: ClientEntity, ids: Iterable[int]) -> dict[int, Client]:
         found = self._by_ids(f"/{entity}", entity, ids, clients.client_parser(entity))
@@ -332,3 +350,15 @@ def _stage_filter(name: str, stages: Iterable[StageRef]) -> list[tuple[str, str 
         for index, (pipeline_id, status_id) in enumerate(sorted(stages))
         for key, value in (("pipeline_id", pipeline_id), ("status_id", status_id))
     ]
+
+
+def _one_of_each_pipeline(stages: Iterable[StageRef]) -> list[list[StageRef]]:
+    """The stages in as many lists as are needed: a request takes one stage a pipeline (kommo.md 5.1)."""
+    lists: list[list[StageRef]] = []
+    for stage in sorted(stages):
+        fitting = next((one for one in lists if all(stage[0] != other[0] for other in one)), None)
+        if fitting is None:
+            lists.append([stage])
+        else:
+            fitting.append(stage)
+    return lists

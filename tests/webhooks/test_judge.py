@@ -28,36 +28,42 @@ def event(category: str = "INVOICE", kind: str = "UPDATE", invoice_id: str = INV
     return xero.Event(TENANT, invoice_id, category, kind, datetime(2026, 11, 1, tzinfo=UTC))
 
 
-def create_invoice(lead_id: int, connection: str = "acme") -> Wanted:
-    return Wanted(connection, Kind.CREATE_INVOICE, lead=LeadRef(ACCOUNT, lead_id))
+AT = datetime(2026, 11, 1, tzinfo=UTC)
 
 
-@pytest.mark.parametrize("action", ["add", "update", "status"])
-def test_a_lead_in_a_trigger_stage_gets_an_invoice(action):
-    assert list(entered([LeadEvent(action, 7, SALES, APPROVED)], [route()])) == [create_invoice(7)]
+def create_invoice(lead_id: int, connection: str = "acme", *, entered_at: datetime | None = None) -> Wanted:
+    return Wanted(connection, Kind.CREATE_INVOICE, lead=LeadRef(ACCOUNT, lead_id), entered_at=entered_at)
+
+
+@pytest.mark.parametrize(("action", "entered_at"), [("add", AT), ("status", AT), ("update", None)])
+def test_a_lead_in_a_trigger_stage_gets_an_invoice_and_an_update_does_not_tell_that_it_has_just_come(
+    action, entered_at
+):
+    wanted = list(entered([LeadEvent(action, 7, SALES, APPROVED)], [route()], AT))
+    assert wanted == [create_invoice(7, entered_at=entered_at)]
 
 
 @pytest.mark.parametrize("action", ["delete", "restore", "responsible", "note", "linked", "something new"])
 def test_no_other_event_is_an_entry(action):
-    assert not list(entered([LeadEvent(action, 7, SALES, APPROVED)], [route()]))
+    assert not list(entered([LeadEvent(action, 7, SALES, APPROVED)], [route()], AT))
 
 
 @pytest.mark.parametrize("stage", [(SALES, OFFER), (999, APPROVED), (SALES, None), (None, OFFER), (None, None)])
 def test_a_lead_elsewhere_gets_none(stage):
-    assert not list(entered([LeadEvent("status", 7, *stage)], [route()]))
+    assert not list(entered([LeadEvent("status", 7, *stage)], [route()], AT))
 
 
 def test_a_body_without_the_pipeline_is_given_the_benefit_of_the_doubt():
-    assert list(entered([LeadEvent("update", 7, None, APPROVED)], [route()])) == [create_invoice(7)]
+    assert list(entered([LeadEvent("update", 7, None, APPROVED)], [route()], AT)) == [create_invoice(7)]
 
 
 def test_every_lead_and_every_connection_of_the_account_is_judged():
     routes = [route("acme"), route("acme-projects", (SALES, OFFER), (SALES, APPROVED))]
     events = [LeadEvent("status", 7, SALES, APPROVED), LeadEvent("status", 8, SALES, OFFER)]
-    assert list(entered(events, routes)) == [
-        create_invoice(7),
-        create_invoice(7, "acme-projects"),
-        create_invoice(8, "acme-projects"),
+    assert list(entered(events, routes, AT)) == [
+        create_invoice(7, entered_at=AT),
+        create_invoice(7, "acme-projects", entered_at=AT),
+        create_invoice(8, "acme-projects", entered_at=AT),
     ]
 
 

@@ -58,7 +58,7 @@ def _put_on_deal(world: World, link: Link) -> Verdict:
         return gone(world, link)
     file = FileRef(link.file_uuid, link.file_version or "", link.file_name or "", link.file_size or 0)
     written = write(world, [LeadChange(id=link.lead_id, fields={"XERO_INVOICE_PDF": file})])
-    if link.lead_id not in written:
+    if link.lead_id not in written.ids:
         return gone(world, link)
     _update(world, link, pdf_shown=link.pdf_stored)
     return Done(f"{link.file_name} is on the deal")

@@ -3,6 +3,7 @@
 from decimal import Decimal
 
 from tests.worker.shop import Shop
+from worker import jobs, overdue
 
 
 def test_a_deal_gets_its_invoice_its_fields_a_note_and_the_pdf(shop: Shop):
@@ -85,6 +86,11 @@ def test_a_currency_that_xero_does_not_have_is_asked_for_and_found_once_it_is_en
     shop.work()
     assert "CHF" in shop.lead(lead_id).message
     assert shop.books().invoices_for(lead_id) == []
+    shop.sandbox.post("xero/currencies", {"code": "CHF"})
+    with shop.workshop.database.begin() as session:
+        jobs.record(session, overdue.waiting_for_books(session, now=shop.now()), now=shop.now())
+    shop.work()
+    assert len(shop.books().invoices_for(lead_id)) == 1
 
 
 def test_a_deal_that_went_back_is_told_why_it_gets_none(shop: Shop):

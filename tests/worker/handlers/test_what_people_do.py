@@ -1,10 +1,14 @@
 """People delete fields, merge deals and delete them; the database comes back from a backup."""
 
+from datetime import timedelta
+
 import sqlalchemy as sa
 
 from tests.worker.shop import Shop
+from worker.cursors import Cursor, Side
 from worker.links import Link
 from worker.reconciling import reconcile
+from worker.setup import set_up
 
 
 def invoiced(shop: Shop, **more: object) -> int:
@@ -62,6 +66,47 @@ def test_the_heir_of_a_deal_gets_no_second_invoice(shop: Shop):
     shop.work()
     assert shop.books().invoices_for(heir) == []
     assert shop.lead(heir).number == number
+
+
+def test_a_copy_inherits_nothing_from_an_original_that_was_deleted(shop: Shop):
+    lead_id = invoiced(shop)
+    number = shop.lead(lead_id).number
+    copy = int(shop.sandbox.post(f"kommo/leads/{lead_id}/copy")["id"])
+    shop.sandbox.delete(f"kommo/leads/{lead_id}")
+    shop.entered(copy)
+    shop.work()
+    assert len(shop.books().invoices_for(copy)) == 1
+    assert shop.lead(copy).number != number
+
+
+def test_a_deal_that_lay_in_the_stage_before_the_connection_is_not_invoiced_because_somebody_touched_it(shop: Shop):
+    lead_id = shop.deal(stage="Offer")
+    other = shop.deal("Moved", stage="Offer", company={"name": "Globex GmbH"})
+    with shop.workshop.database.begin() as session:
+        session.execute(
+            sa.update(Cursor).where(Cursor.side == Side.BEGAN).values(read_until=shop.now() + timedelta(hours=1))
+        )
+    shop.sandbox.post("kommo/leads/move", {"ids": [lead_id], "pipeline": "Sales", "stage": "Payment approved"})
+    shop.entered(lead_id)
+    shop.work()
+    assert shop.books().invoices_for(lead_id) == []
+    with shop.workshop.database.begin() as session:
+        session.execute(sa.update(Cursor).where(Cursor.side == Side.BEGAN).values(read_until=shop.now()))
+    shop.sandbox.post("kommo/leads/move", {"ids": [other], "pipeline": "Sales", "stage": "Payment approved"})
+    shop.entered(other)
+    shop.work()
+    assert len(shop.books().invoices_for(other)) == 1
+
+
+def test_a_field_that_was_deleted_and_made_again_is_filled_with_the_next_change(shop: Shop):
+    delete_field(shop, "XERO_DUE_DATE")
+    lead_id = invoiced(shop)
+    set_up(shop.workshop, "demo")
+    invoice = shop.books().invoices_for(lead_id)[0]
+    shop.sandbox.post(f"xero/invoices/{invoice.id}/pay", {"amount": "1.00"})
+    shop.changed(invoice.id)
+    shop.work()
+    assert shop.lead(lead_id).fields["XERO_DUE_DATE"]
 
 
 def test_a_deal_that_was_deleted_ends_its_jobs_quietly(shop: Shop):
