@@ -25,11 +25,23 @@ class Payer:
 
 
 def known_payers(world: World, clients: set[tuple[str, int]]) -> dict[tuple[str, int], Payer]:
-    """The payers that our table knows, by (entity, Kommo id): no call."""
-    oldest = world.now() - AGE
+    """The payers that our table knows, by (entity, Kommo id): no call, but for those that were last seen longer than a day ago.
+
+    A contact that was archived or merged meanwhile is no payer: it is to be found anew.
+    """
     with world.database.reading() as session:
-        pairs = contacts.known(session, world.route.account_id, world.route.tenant_id, clients, since=oldest)
-        return {key: Payer(pair.xero_id, pair.name, pair.terms, is_remembered=True) for key, pair in pairs.items()}
+        pairs = contacts.known(session, world.route.account_id, world.route.tenant_id, clients)
+    payers = {key: Payer(pair.xero_id, pair.name, pair.terms, is_remembered=True) for key, pair in pairs.items()}
+    old = {key: pair.xero_id for key, pair in pairs.items() if world.now() - pair.known_at > AGE}
+    seen = world.xero.contacts(old.values()) if old else {}
+    for key, xero_id in old.items():
+        contact = seen.get(xero_id)
+        if contact and contact.is_active and not contact.merged_to:
+            _remember(world, key, contact)
+            payers[key] = Payer(contact.id, contact.name, contact.terms)
+        else:
+            del payers[key]
+    return payers
 
 
 def find_payer(world: World, client: Client, person: Client | None = None) -> Payer:
@@ -38,9 +50,6 @@ def find_payer(world: World, client: Client, person: Client | None = None) -> Pa
     `person` is the deal's main contact beside a company: it lends what the company lacks.
     """
     account_id, tenant_id = world.route.account_id, world.route.tenant_id
-    if contact := _known_before(world, client):
-        remember(world, client, contact)
-        return Payer(contact.id, contact.name, contact.terms)
     by_mark = world.xero.contact(marks.contact_number(account_id, client.entity, client.id))
     candidates = [by_mark] if by_mark else []
     candidates += world.xero.contacts_named(clean_name(client.name))
@@ -54,7 +63,7 @@ def find_payer(world: World, client: Client, person: Client | None = None) -> Pa
         )
     match chosen:
         case Contact():
-            remember(world, client, chosen)
+            _remember(world, (client.entity, client.id), chosen)
             return Payer(chosen.id, chosen.name, chosen.terms)
         case New():
             return Payer(chosen.contact, chosen.contact.name, remark=chosen.remark)
@@ -62,24 +71,10 @@ def find_payer(world: World, client: Client, person: Client | None = None) -> Pa
             return Payer(chosen.into, client.name)
 
 
-def _known_before(world: World, client: Client) -> Contact | None:
-    """The contact that our table has had for longer than a day, as it is now; None if it can't be used any more."""
-    with world.database.reading() as session:
-        pairs = contacts.known(session, world.route.account_id, world.route.tenant_id, [(client.entity, client.id)])
-    pair = next(iter(pairs.values()), None)
-    contact = world.xero.contact(pair.xero_id) if pair else None
-    return contact if contact and contact.is_active and not contact.merged_to else None
-
-
-def remember(world: World, client: Client, contact: Contact) -> None:
-    """Write down which Xero contact the client is."""
+def _remember(world: World, client: tuple[str, int], contact: Contact) -> None:
+    entity, kommo_id = client
     with world.database.begin() as session:
         contacts.remember(
-            session,
-            account_id=world.route.account_id,
-            tenant_id=world.route.tenant_id,
-            entity=client.entity,
-            kommo_id=client.id,
-            contact=contact,
-            now=world.now(),
-        )
+            session, account_id=world.route.account_id, tenant_id=world.route.tenant_id, entity=entity,
+            kommo_id=kommo_id, contact=contact, now=world.now(),
+        )  # fmt: skip

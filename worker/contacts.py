@@ -7,7 +7,6 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from integrations.kommo.entities import ClientEntity
 from integrations.xero.entities import Contact, Terms
 from worker.database import Base, BigId, UtcTime
 
@@ -49,10 +48,8 @@ def known(
     account_id: int,
     tenant_id: str,
     clients: Iterable[tuple[str, int]],
-    *,
-    since: datetime | None = None,
 ) -> dict[tuple[str, int], ContactPair]:
-    """Who these clients are as payers, by (entity, Kommo id); `since`: only what was seen at or after that time."""
+    """Who these clients are as payers, by (entity, Kommo id)."""
     wanted = set(clients)
     statement = sa.select(ContactPair).where(
         ContactPair.account_id == account_id,
@@ -60,8 +57,6 @@ def known(
         ContactPair.kommo_id.in_({kommo_id for _, kommo_id in wanted}),
         ContactPair.pays.is_(True),
     )
-    if since is not None:
-        statement = statement.where(ContactPair.known_at >= since)
     pairs = {(pair.entity, pair.kommo_id): pair for pair in session.scalars(statement)}
     return {key: pair for key, pair in pairs.items() if key in wanted}
 
@@ -101,7 +96,7 @@ def remember(
     *,
     account_id: int,
     tenant_id: str,
-    entity: ClientEntity,
+    entity: str,
     kommo_id: int,
     contact: Contact,
     now: datetime,

@@ -120,7 +120,9 @@ def _ask_when_entered(world: World, cases: Sequence[Case]) -> None:
     """
     with world.database.reading() as session:
         began = cursors.positions(session, world.connection.name).get(Side.BEGAN)
-    old = [case for case in cases if case.lead and began and _is_untold(case) and case.lead.created_at < began - OVERLAP]
+    old = [
+        case for case in cases if case.lead and began and _is_untold(case) and case.lead.created_at < began - OVERLAP
+    ]
     if not old or began is None:
         return
     told = world.kommo.entered(world.route.triggers, began - OVERLAP, [case.lead_id for case in old])

@@ -1,6 +1,6 @@
 """Kommo's API by verbs: each asks in the fewest calls that there are, and answers in our words."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from itertools import islice
 from typing import Any, TypeVar
@@ -27,10 +27,8 @@ from integrations.kommo.entities import (
     Note,
     Pipeline,
     Product,
-    Value,
 )
 from integrations.kommo.leads import parse_event, parse_ids, parse_lead, parse_product, write_change, write_draft
-from integrations.kommo.values import write_fields
 from integrations.turns import Priority
 from integrations.wire import Wire
 
@@ -135,11 +133,6 @@ class Kommo:
         answer = self._write("POST", f"/{entity}", [clients.write_client(draft, self.timezone)], "create")
         return answer.parse(lambda said: parse_ids(said, entity)[0])
 
-    def update_client(self, entity: ClientEntity, client_id: int, fields: Mapping[int | str, Value]) -> None:
-        """Write these fields of a contact or a company."""
-        body = {"custom_fields_values": write_fields(fields, self.timezone)}
-        self._write("PATCH", f"/{entity}/{client_id}", body, "same")
-
     def products(self, catalog_id: int, ids: Iterable[int]) -> dict[int, Product]:
         """Elements of a products list, by id; deleted ones may be missing (kommo.md 8.3)."""
         found = self._by_ids(f"/catalogs/{catalog_id}/elements", "elements", ids, parse_product)
@@ -206,18 +199,6 @@ class Kommo:
     def attach_file(self, lead_id: int, file_uuid: str) -> None:
         """Put a file of the drive on a lead; doing it twice is harmless."""
         self._write("PUT", f"/leads/{lead_id}/files", [{"file_uuid": file_uuid}], "same")
-
-    def files(self, lead_id: int) -> set[str]:
-        """The uuids of the files on a lead."""
-        found: dict[str, int] = {}
-        before: Query = []
-        while True:
-            answer = self._get(f"/leads/{lead_id}/files", [("limit", PAGE), *before])
-            page = dict(answer.parse(settings.parse_file_ids))
-            if len(page) < PAGE or page.keys() <= found.keys():
-                return set(found | page)
-            found |= page
-            before = [("before_id", min(page.values()))]
 
     def webhooks(self) -> list[Hook]:
         """All registered webhooks (admins only)."""

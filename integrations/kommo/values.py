@@ -7,7 +7,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from integrations.exact_json import Json
-from integrations.kommo.entities import FieldValue, FileRef, Value, find_field
+from integrations.kommo.entities import FieldValue, FileRef, Value
 
 
 def parse_fields(said: Any) -> tuple[FieldValue, ...]:
@@ -80,23 +80,6 @@ def number(value: FieldValue | None) -> Decimal | None:
     except InvalidOperation:
         return None
     return found if found is not None and found.is_finite() else None
-
-
-def shows(fields: tuple[FieldValue, ...], ref: int | str, wanted: Value, zone: ZoneInfo) -> bool:
-    """Whether the field already shows this value, so that it need not be written."""
-    found = find_field(fields, ref)
-    match wanted:
-        case None:
-            return found is None or found.text == ""
-        case Decimal():
-            return number(found) == wanted
-        case datetime():
-            return found is not None and found.text == str(int(wanted.timestamp()))
-        case date():
-            return day(found, zone) == wanted
-        case FileRef():
-            return _shows_file(found, wanted)
-    return found is not None and found.text == str(wanted).strip()
 
 
 def _shows_file(found: FieldValue | None, wanted: FileRef) -> bool:

@@ -91,10 +91,6 @@ class Xero:
         """Active contacts of that name, whatever its case and accents (xero.md 6.1)."""
         return self._contacts_where("Name", name)
 
-    def contacts_with_email(self, email: str) -> list[Contact]:
-        """Active contacts with that address."""
-        return self._contacts_where("EmailAddress", email)
-
     def create_invoices(self, body: bytes, *, idempotency_key: str) -> list[Created | Refused]:
         """Make the invoices of `body` (see `invoice_body`); what became of each, in order.
 

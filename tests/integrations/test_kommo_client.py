@@ -1,6 +1,6 @@
 """Kommo's verbs over a real socket, against the answers of its documents."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from zoneinfo import ZoneInfo
@@ -22,7 +22,7 @@ from integrations.kommo.entities import (
 from integrations.turns import Heard, Priority
 from integrations.wire import Wire
 from tests.integrations.conftest import OpenBudget
-from tests.integrations.vendor import Reply, Vendor, empty, page, said, sample
+from tests.integrations.vendor import Vendor, empty, page, said, sample
 
 MOSCOW = ZoneInfo("Europe/Moscow")  # the document's account is three hours ahead
 SINCE = datetime(2026, 3, 1, tzinfo=UTC)
@@ -229,15 +229,6 @@ def test_a_client_is_made_with_address_number_and_mark(kommo: Kommo, vendor: Ven
     assert vendor.last.json == [{"name": "Acme Ltd"}]
 
 
-def test_a_client_is_updated_by_its_fields(kommo: Kommo, vendor: Vendor):
-    vendor.will(said({"_embedded": {"companies": [{"id": 5}]}}))
-    kommo.update_client("companies", 5, {"XERO_CONTACT_ID": "c-1"})
-    assert (vendor.last.method, vendor.last.path) == ("PATCH", "/acme/api/v4/companies/5")
-    assert vendor.last.json == {
-        "custom_fields_values": [{"field_code": "XERO_CONTACT_ID", "values": [{"value": "c-1"}]}]
-    }
-
-
 def test_products_have_their_prices_by_field(kommo: Kommo, vendor: Vendor):
     vendor.will(kommos("elements"))
     product = kommo.products(12345, [123000])[123000]
@@ -349,26 +340,6 @@ def test_an_upload_that_never_ends_is_broken(kommo: Kommo, drive: Vendor):
     with pytest.raises(Broken):
         kommo.upload(drive.url, name="a.pdf", content=b"01234567", mime="application/pdf")
     assert len(drive.seen) == 3
-
-
-def test_a_file_is_put_on_a_lead(kommo: Kommo, vendor: Vendor):
-    vendor.will(said({}), kommos("files"), empty(204))
-    kommo.attach_file(7, "e2f4f971")
-    assert (vendor.last.method, vendor.last.path) == ("PUT", "/acme/api/v4/leads/7/files")
-    assert vendor.last.json == [{"file_uuid": "e2f4f971"}]
-    assert kommo.files(7) == {"e2f4f971-0000-4000-8000-000000000001"}
-    assert kommo.files(7) == set()
-
-
-def test_more_files_than_a_page_holds_are_read_backwards(kommo: Kommo, vendor: Vendor):
-    def files(ids: Iterable[int]) -> Reply:
-        return said({"_embedded": {"files": [{"file_uuid": f"f{one}", "id": one} for one in ids]}})
-
-    vendor.will(files(range(300, 50, -1)), files(range(50, 0, -1)))
-    assert len(kommo.files(7)) == 300
-    assert vendor.last.asked("before_id") == ["51"]
-    vendor.will(files(range(250)), files(range(250)))
-    assert len(kommo.files(7)) == 250  # a server that knows no before_id does not hold us for ever
 
 
 def test_webhooks_are_listed_registered_and_deleted(kommo: Kommo, vendor: Vendor):

@@ -14,7 +14,7 @@ from integrations.kommo.dialect import members
 from integrations.kommo.entities import FieldValue, FileRef
 from integrations.kommo.leads import parse_lead
 from integrations.kommo.settings import parse_account
-from integrations.kommo.values import day, midnight, number, parse_fields, shows, write_fields
+from integrations.kommo.values import day, midnight, number, parse_fields, write_fields
 from tests.integrations.vendor import sample
 
 MOSCOW = ZoneInfo("Europe/Moscow")
@@ -112,42 +112,6 @@ def test_fields_that_are_not_filled_in_come_as_null_or_as_an_empty_list():
 
 FILE = FileRef("u-1", "v-1", "a.pdf", 9)
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
-
-
-@pytest.mark.parametrize(
-    ("value", "wanted", "same"),
-    [
-        ("INV-1", "INV-1", True),
-        (" INV-1 ", "INV-1 ", True),
-        ("INV-1", "INV-2", False),
-        ("24.10", Decimal("24.1"), True),
-        ("24.10", Decimal("24.2"), False),
-        (1729717200, date(2024, 10, 24), True),
-        (1729717200, date(2024, 10, 23), False),
-        (int(NOON.timestamp()), NOON, True),
-        (True, True, True),
-        ("", None, True),
-        ("x", None, False),
-        ({"file_uuid": "u-1", "version_uuid": "v-0"}, FILE, True),
-        ({"file_uuid": "u-2"}, FILE, False),
-        ("a.pdf", FILE, False),
-    ],
-)
-def test_whether_a_field_shows_a_value_already(value, wanted, same: bool):
-    assert shows((field(value),), "CODE", wanted, MOSCOW) is same
-
-
-@pytest.mark.parametrize("wanted", ["x", Decimal(1), date(2026, 1, 1), NOON, FILE, True])
-def test_an_empty_field_shows_nothing(wanted):
-    assert not shows((), "CODE", wanted, MOSCOW)
-    assert shows((), "CODE", None, MOSCOW)
-
-
-@given(amount=st.decimals(allow_nan=False, allow_infinity=False, places=4, min_value=-(10**12), max_value=10**12))
-def test_a_number_that_was_written_is_shown(amount: Decimal):
-    written = exact_json.read(exact_json.write(write_fields({"CODE": amount}, MOSCOW)))
-    values = tuple(written[0]["values"])
-    assert shows((FieldValue(1, "CODE", "numeric", values),), "CODE", amount, MOSCOW)
 
 
 def test_a_moment_is_written_in_unix_seconds():

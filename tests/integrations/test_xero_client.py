@@ -146,14 +146,6 @@ def test_contacts_tell_what_they_were_merged_into(xero: Xero, vendor: Vendor):
     assert vendor.last.asked("includeArchived") == ["true"]
 
 
-def test_contacts_by_name_and_by_address_are_quoted(xero: Xero, vendor: Vendor):
-    vendor.will(xeros("contact"), xeros("contact"))
-    assert len(xero.contacts_named('The "Best" \\ Ltd')) == 2
-    assert vendor.last.asked("where") == [r'Name=="The \"Best\" \\ Ltd"']
-    xero.contacts_with_email("o'hara+x@example.com")
-    assert vendor.last.asked("where") == ['EmailAddress=="o\'hara+x@example.com"']
-
-
 def test_a_create_never_updates_and_asks_for_each_elements_own_verdict(xero: Xero, vendor: Vendor, budget: OpenBudget):
     vendor.will(xeros("invoice_created"))
     (made,) = xero.create_invoices(ONE, idempotency_key="tenant:key")

@@ -72,6 +72,10 @@ def connect(session: Session, **changes: Any) -> None:
     routes.save(session, Route(**values))
 
 
+# A machine that runs other tests may be slow; those about slow databases set a patience of their own.
+PATIENCE = 20.0
+
+
 @pytest.fixture
 def make_stand(tmp_path: Path) -> Iterator[Callable[..., Stand]]:
     """`make_stand(url, ring=...)`: a receiver on this database, SQLite in a fresh file unless told."""
@@ -89,7 +93,7 @@ def make_stand(tmp_path: Path) -> Iterator[Callable[..., Stand]]:
         with database.begin() as session:
             connect(session)
         rung: list[Ring] = []
-        app = create_app(receiver_settings(**changes), database, ring or rung.extend, now=now)
+        app = create_app(receiver_settings(**changes), database, ring or rung.extend, now=now, patience=PATIENCE)
         return Stand(app, database, rung)
 
     yield make

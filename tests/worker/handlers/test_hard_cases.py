@@ -261,3 +261,15 @@ def waiting(shop: Shop, n: int) -> Link:
         connection="demo", origin="deal", account_id=shop.account_id, lead_id=10 + n, tenant_id=shop.tenant_id,
         made_at=shop.now(), asked_at=shop.now() - timedelta(hours=1), remarks=[], waiting=True, waits_books=True,
     )  # fmt: skip
+
+
+def test_the_clients_own_terms_in_xero_win_a_day_after_they_were_changed_at_the_latest(shop: Shop):
+    invoiced(shop)
+    terms = {"Sales": {"Day": 45, "Type": "DAYSAFTERBILLDATE"}}
+    shop.sandbox.patch(f"xero/contacts/{contact(shop, 'Acme Ltd')}", {"payment_terms": terms})
+    shop.pass_time(25 * 3600)
+    second = shop.deal("Second", company=company(shop, "Acme Ltd"))
+    shop.entered(second)
+    shop.work()
+    invoice = xero_invoice(shop, second)
+    assert (date.fromisoformat(invoice["due_date"]) - date.fromisoformat(invoice["date"])).days == 45
