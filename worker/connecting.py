@@ -95,9 +95,7 @@ def connect_xero(workshop: Workshop, name: str, given: Credentials | None) -> Co
     connection = connection_named(workshop, name)
     credentials = given or _configured(workshop.settings)
     sealed = workshop.vault  # before a call: without keys nothing can be stored
-    token = oauth.client_credentials(
-        workshop.settings.xero_identity_url, credentials.client_id, credentials.client_secret, now=workshop.now()
-    )
+    token = _token(workshop, credentials)
     what = _organisation(workshop, connection, token.access_token)
     with workshop.database.begin() as session:
         grants.store(
@@ -105,6 +103,18 @@ def connect_xero(workshop: Workshop, name: str, given: Credentials | None) -> Co
             token=token, credentials=credentials,
         )  # fmt: skip
     return Connected(what, None)
+
+
+def _token(workshop: Workshop, credentials: Credentials) -> TokenSet:
+    try:
+        return oauth.client_credentials(
+            workshop.settings.xero_identity_url, credentials.client_id, credentials.client_secret, now=workshop.now()
+        )
+    except Unauthorised as error:
+        if error.reason is not Refusal.REVOKED:
+            raise
+        mend = "copy both from the custom connection's page Configuration on developer.xero.com"
+        raise NotDone(f"Xero does not accept this client id with this secret: {mend}") from None
 
 
 def _configured(settings: Settings) -> Credentials:

@@ -15,7 +15,7 @@ from worker.handlers import HANDLERS, MOST, PRIORITIES
 from worker.jobs import Kind
 from worker.lease import Lease, boot_seconds
 from worker.settings import SettingsError
-from worker.verdicts import Failed, Verdict, Wait, describe, verdict_on
+from worker.verdicts import Failed, Verdict, Wait, capped, describe, verdict_on
 from worker.workshop import NotSetUp, Workshop
 
 log = structlog.get_logger()
@@ -34,7 +34,8 @@ def attempt(workshop: Workshop, kind: Kind, job_id: int) -> None:
     calls: list[CallRecord] = []
     every = timedelta(seconds=workshop.settings.timing.renew_seconds)
     with Lease(workshop.database, claim.holder, since=since, length=length, every=every, now=workshop.now) as lease:
-        verdicts = _handle(workshop, claim, lease, calls)
+        told = _handle(workshop, claim, lease, calls)
+        verdicts = {job.id: capped(told[job.id], job.attempts) for job in claim.jobs if job.id in told}
         rings = claims.settle(
             workshop.database, claim, verdicts, now=workshop.now(), calls=[_written(call) for call in calls]
         )

@@ -67,6 +67,13 @@ RECONNECT = {
 }
 
 
+def capped(verdict: Verdict, attempts: int) -> Verdict:
+    """The same verdict, unless it is one failure too many: nothing is tried for ever, whoever decided to wait."""
+    if not isinstance(verdict, Wait) or not verdict.counts or attempts + 1 < MAX_ATTEMPTS:
+        return verdict
+    return _given_up(attempts + 1, verdict.why)
+
+
 def backoff(attempts: int, *, jitter: float = 0.0) -> float:
     """Seconds to wait after this many failures: doubling from five seconds to six hours; `jitter` from -1 to 1 spreads them."""
     # 2**30 is far beyond the longest wait: the exponent is capped so that the float stays finite
@@ -94,10 +101,12 @@ def verdict_on(
             return Failed(f"{error.vendor.title()} does not accept this: {error.detail or error.call}")
     failures = attempts + 1
     if failures >= MAX_ATTEMPTS:
-        return Failed(
-            f"Gave up after {failures} attempts. The last one: {describe(error)}. Mend the cause, then replay the job."
-        )
+        return _given_up(failures, describe(error))
     return Wait(backoff(failures, jitter=roll()), describe(error))
+
+
+def _given_up(attempts: int, last: str) -> Failed:
+    return Failed(f"Gave up after {attempts} attempts. The last one: {last}. Mend the cause, then replay the job.")
 
 
 def describe(error: Exception) -> str:

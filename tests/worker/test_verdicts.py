@@ -14,7 +14,7 @@ from integrations.errors import (
     Unauthorised,
     Unreachable,
 )
-from worker.verdicts import LONGEST_WAIT, MAX_ATTEMPTS, Failed, Wait, backoff, verdict_on
+from worker.verdicts import LONGEST_WAIT, MAX_ATTEMPTS, Done, Failed, Wait, backoff, capped, verdict_on
 
 CALL = "GET /Invoices"
 
@@ -72,6 +72,14 @@ def test_whatever_may_pass_is_tried_again_until_a_person_must_act(error: Excepti
     last = judge(error, MAX_ATTEMPTS - 1)
     assert isinstance(last, Failed)
     assert "replay" in last.sentence
+
+
+def test_nothing_is_tried_for_ever_whoever_decided_to_wait():
+    failing, waiting = Wait(0, "refused"), Wait(0, "turn", counts=False)
+    assert capped(failing, MAX_ATTEMPTS - 2) is failing
+    assert isinstance(capped(failing, MAX_ATTEMPTS - 1), Failed)
+    assert capped(waiting, MAX_ATTEMPTS * 2) is waiting
+    assert capped(Done(), MAX_ATTEMPTS) == Done()
 
 
 def test_an_unknown_outcome_waits_for_the_quiet_period():
