@@ -149,7 +149,7 @@ class Run:
         people.prepare()
         self._set_noise(on=True)
         self._set_rules()
-        lanes = [self._lane(lane, seconds) for lane in (Lane.PROCESSES, Lane.SERVERS)]
+        lanes = [self._lane(lane, seconds, people) for lane in (Lane.PROCESSES, Lane.SERVERS)]
         for thread in (people, *lanes):
             thread.start()
         self._watch(people, lanes, until=time.monotonic() + 2.5 * seconds + 120)
@@ -234,13 +234,13 @@ class Run:
             made = self.ground.sandbox.post("faults", {"vendor": vendor, "call": call, "when": "after", "do": way})
             self.labels[int(made["id"])] = name
 
-    def _lane(self, lane: Lane, seconds: float) -> threading.Thread:
+    def _lane(self, lane: Lane, seconds: float, people: People) -> threading.Thread:
         """A thread in which the lane's incidents strike one after the other, in the seed's order, spread over the run."""
         aim = self.wanted.demand.aim
         names = [fault.name for fault in self.chosen if fault.lane is lane for _ in range(aim)]
         dice = random.Random(f"{lane} {self.wanted.seed}")
         dice.shuffle(names)
-        scene = Scene(self.ground, self.ground.another_sandbox(), dice, self.stop, self.remarks)
+        scene = Scene(self.ground, self.ground.another_sandbox(), dice, self.stop, people.hurry, self.remarks)
         work = sum(SECONDS[name] for name in names)
         spare = max(0.9 * seconds - work, 0.0) / max(len(names), 1)
 

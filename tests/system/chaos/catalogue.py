@@ -101,7 +101,7 @@ def demand(deals: int, chosen: int) -> Demand:
     share = min(deals / FULL_SIZE, 1.0)
     least, between = max(math.ceil(LEAST * share), 2), max(math.ceil(LEAST_BETWEEN * share), 1)
     tries = max(least, min(deals // 10, LEAST)) if chosen == 1 else least
-    return Demand(least, between, math.ceil(tries * MARGIN) + 1)
+    return Demand(least, between, math.ceil(tries * MARGIN))
 
 
 def targets(fault: Fault) -> tuple[tuple[str, str], ...]:

@@ -24,9 +24,11 @@ from tests.system.chaos import catalogue, victims
 from tests.system.chaos.ground import LEASE, Ground, reconcile
 
 # Of the incidents that can strike between a commit and its answer, so many try to.
-TRIES_BETWEEN = 0.7
+TRIES_BETWEEN = 0.85
 # So long is waited for a create whose answer can be held.
-PATIENCE = 4.0
+PATIENCE = 6.0
+# Of those, so many wait for one of the rarer creates.
+RARE = 0.25
 # Under a second, so that the answer is still waited for when the fault has struck.
 SETTLES = 0.12
 
@@ -49,7 +51,7 @@ class Held:
     """An answer that the sandbox holds after its effect, and the process that waits for it, as far as it could be found."""
 
     sandbox: Sandbox
-    fault_id: int
+    fault_ids: list[int]
     held_id: int | None = None
     pid: int | None = None
     worker: str | None = None
@@ -73,6 +75,7 @@ class Scene:
     sandbox: Sandbox
     dice: random.Random
     stop: threading.Event
+    hurry: Callable[[], None]
     remarks: list[str] = field(default_factory=list)
 
     def pause(self, least: float, most: float) -> None:
@@ -82,40 +85,49 @@ class Scene:
     def inside_a_create(self) -> Iterator[Held]:
         """Within a create whose effect is there and whose answer is not; after a while without one, just anywhere."""
         if self.dice.random() > TRIES_BETWEEN:
-            yield Held(self.sandbox, 0)
+            yield Held(self.sandbox, [])
             return
-        vendor, call = self._likely()
-        fault = self.sandbox.post("faults", {"vendor": vendor, "call": call, "when": "after", "do": "hold", "times": 1})
-        held = Held(self.sandbox, int(fault["id"]))
+        held = Held(self.sandbox, self._hold(self._likely()))
+        self.hurry()
         try:
             with suppress(NotReady):
-                held.held_id = until(lambda: self._is_held(held.fault_id), PATIENCE, pause=0.03)
+                until(lambda: self._came(held), PATIENCE, pause=0.03)
             if held.held_id is not None:
                 self._find_victim(held)
             yield held
         finally:
-            self.sandbox.delete(f"faults/{held.fault_id}")
-            if held.held_id is None:
-                held.held_id = self._is_held(held.fault_id)  # it came just as we gave up
+            for fault_id in held.fault_ids:
+                self.sandbox.delete(f"faults/{fault_id}")
             held.release()
+            for late in self._held_by(held.fault_ids):  # they came just as we gave up, or beside the one that we chose
+                self.sandbox.post(f"held/{late}/release", {"then": "answer"})
 
-    def _likely(self) -> tuple[str, str]:
-        """A creating call, the frequent ones more often."""
-        weights = [4, 1, 1, 2, 4]
-        return self.dice.choices(catalogue.CREATES, weights)[0]
+    def _likely(self) -> list[tuple[str, str]]:
+        """Mostly any creating call, sometimes only the rarer ones."""
+        rare = [*catalogue.CLIENT_CREATES, catalogue.DEAL_CREATE]
+        return rare if self.dice.random() < RARE else list(catalogue.CREATES)
 
-    def _is_held(self, fault_id: int) -> int | None:
-        return next((int(one["id"]) for one in self.sandbox.get("held") if one["fault"] == fault_id), None)
+    def _hold(self, calls: list[tuple[str, str]]) -> list[int]:
+        rules = [{"vendor": vendor, "call": call, "when": "after", "do": "hold", "times": 1} for vendor, call in calls]
+        return [int(fault["id"]) for fault in self.sandbox.post("faults", rules)]
+
+    def _came(self, held: Held) -> bool:
+        held.held_id = next(iter(self._held_by(held.fault_ids)), None)
+        return held.held_id is not None
+
+    def _held_by(self, fault_ids: list[int]) -> list[int]:
+        return [int(one["id"]) for one in self.sandbox.get("held") if one["fault"] in fault_ids]
 
     def _find_victim(self, held: Held) -> None:
-        """Who waits for it: whoever still waits on a vendor's connection a moment later, since all other answers come at once."""
+        """Who waits for it: whoever still waits on a vendor's connection a moment later, since answers that nobody holds come at once."""
         ports = {urlsplit(self.sandbox.ready[name]).port or 0 for name in ("xero_url", "kommo_url")}
         crew = {child: name for name in self.workers() for child in victims.children_of(self.pid(name))}
         first = set(victims.waiting(crew, ports))
         time.sleep(SETTLES)
         both = [pid for pid in victims.waiting(crew, ports) if pid in first]
-        if len(both) == 1:
-            held.pid, held.worker = both[0], crew[both[0]]
+        if both:
+            held.pid = self.dice.choice(both)
+            held.worker = crew[held.pid]
 
     def workers(self) -> list[str]:
         return [name for name in self.ground.processes.of("worker") if self.ground.processes[name].child.is_alive]

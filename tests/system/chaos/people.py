@@ -5,7 +5,7 @@ import itertools
 import random
 import threading
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -62,7 +62,9 @@ class People(threading.Thread):
         self._dice = random.Random(f"hands {seed}")
         self._began = 0.0
         self._order = itertools.count()
+        self._script_left: deque[tuple[float, Callable[[], None]]] = deque()
         self._agenda: list[tuple[float, int, Callable[[], None]]] = []
+        self._hurried = threading.Event()
         self._clients: dict[str, int] = {}
         self.deals: list[DealStory] = []
         self.invoices: list[InvoiceStory] = []
@@ -73,7 +75,11 @@ class People(threading.Thread):
     @property
     def planned(self) -> int:
         """How many things are still to be done."""
-        return len(self._agenda)
+        return len(self._agenda) + len(self._script_left)
+
+    def hurry(self) -> None:
+        """What the script has next is done now: somebody waits for it. Called by other threads."""
+        self._hurried.set()
 
     def prepare(self) -> None:
         """Types in the clients that are there beforehand."""
@@ -82,27 +88,41 @@ class People(threading.Thread):
 
     def run(self) -> None:
         self._began = time.monotonic()
-        for approval in self._script.approvals:
-            self._at(approval.at, lambda approval=approval: self._approve(approval))  # type: ignore[misc]
-        for raising in self._script.raisings:
-            self._at(raising.at, lambda raising=raising: self._raise(raising))  # type: ignore[misc]
+        acts: list[tuple[float, Callable[[], None]]] = [
+            (approval.at, lambda approval=approval: self._approve(approval))  # type: ignore[misc]
+            for approval in self._script.approvals
+        ]
+        acts += [
+            (raising.at, lambda raising=raising: self._raise(raising))  # type: ignore[misc]
+            for raising in self._script.raisings
+        ]
+        self._script_left.extend(sorted(acts, key=lambda act: act[0]))
         try:
-            while self._agenda and not self._stop_asked.is_set():
+            while self.planned and not self._stop_asked.is_set():
                 self._next()
         except Exception as error:  # noqa: BLE001  (told to whoever waits for us)
             self.failure = error
 
     def _next(self) -> None:
-        due = self._agenda[0][0]
-        if (wait := due - time.monotonic()) > 0:
-            self._stop_asked.wait(min(wait, 0.5))
+        act = self._due()
+        if act is None:
+            self._stop_asked.wait(0.05)
             return
-        act = heapq.heappop(self._agenda)[2]
         self.done += 1
         try:
             act()
         except SandboxRefused as refusal:
             self.refused[str(refusal)[:120]] += 1
+
+    def _due(self) -> Callable[[], None] | None:
+        """The next thing to do, if its time has come or somebody waits for it."""
+        now = time.monotonic()
+        if self._script_left and (self._began + self._script_left[0][0] <= now or self._hurried.is_set()):
+            self._hurried.clear()
+            return self._script_left.popleft()[1]
+        if self._agenda and self._agenda[0][0] <= now:
+            return heapq.heappop(self._agenda)[2]
+        return None
 
     def _at(self, seconds: float, act: Callable[[], None]) -> None:
         heapq.heappush(self._agenda, (self._began + seconds, next(self._order), act))
@@ -114,14 +134,13 @@ class People(threading.Thread):
 
     def _approve(self, approval: Approval) -> None:
         """Types the deals in; those that are not born in the stage are moved there a moment later, all with one action."""
-        self._before(len(approval.deals))
         typed = [self._type(deal) for deal in approval.deals]
         ids = [int(one) for one in self._sandbox.post("kommo/leads", typed)["ids"]]
         stories = [DealStory(deal, lead_id) for deal, lead_id in zip(approval.deals, ids, strict=True)]
         self.deals += stories
         to_move = [story.lead_id for story in stories if not story.deal.is_born_approved]
         if to_move:
-            self._soon(0.1, 0.6, lambda: self._move(APPROVED, *to_move))
+            self._soon(0.1, 0.6, lambda: self._move_in(to_move))
         for story in stories:
             self._plan(story)
 
@@ -147,6 +166,10 @@ class People(threading.Thread):
             kinds = {"contact": "contacts", "company": "companies"}
             self._clients[client.name] = int(self._sandbox.post(f"kommo/{kinds[kind]}", _typed(client))["id"])
         return {kind: self._clients[client.name]}
+
+    def _move_in(self, lead_ids: list[int]) -> None:
+        self._before(len(lead_ids))
+        self._move(APPROVED, *lead_ids)
 
     def _move(self, place: Mapping[str, str], *lead_ids: int) -> None:
         self._sandbox.post("kommo/leads/move", {"ids": lead_ids, **place})
@@ -183,14 +206,17 @@ class People(threading.Thread):
 
     def _raise(self, raising: Raising) -> None:
         for invoice in raising.invoices:
-            made = self._sandbox.post("xero/invoices", _raised(invoice))
-            story = InvoiceStory(invoice, str(made["id"]), str(made["number"]))
-            self.invoices.append(story)
-            if invoice.is_draft_first:
-                self._soon(1, 6, lambda number=story.number: self._post(f"xero/invoices/{number}/approve", {}))  # type: ignore[misc]
-                self._soon(6.5, 8, lambda story=story: self._plan_laters(story))  # type: ignore[misc]
-            else:
-                self._plan_laters(story)
+            self._soon(0, 1, lambda invoice=invoice: self._raise_one(invoice))  # type: ignore[misc]
+
+    def _raise_one(self, invoice: HandInvoice) -> None:
+        made = self._sandbox.post("xero/invoices", _raised(invoice))
+        story = InvoiceStory(invoice, str(made["id"]), str(made["number"]))
+        self.invoices.append(story)
+        if invoice.is_draft_first:
+            self._soon(1, 6, lambda: self._post(f"xero/invoices/{story.number}/approve", {}))
+            self._soon(6.5, 8, lambda: self._plan_laters(story))
+        else:
+            self._plan_laters(story)
 
     def _plan_laters(self, story: Story) -> None:
         least = 0.5

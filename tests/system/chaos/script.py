@@ -2,7 +2,7 @@
 
 import random
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Literal, TypeVar
 
@@ -93,7 +93,7 @@ class Approval:
 
 @dataclass(frozen=True, slots=True)
 class Raising:
-    """Invoices that are raised at nearly the same time."""
+    """Invoices that are raised within a second."""
 
     at: float
     invoices: tuple[HandInvoice, ...]
@@ -126,18 +126,11 @@ class _Writer:
     dice: random.Random
     seconds: float
     made: int = 0
-    waiting: dict[str, Client] = field(default_factory=dict)
 
     def write(self, deals: int, invoices: int) -> Script:
         clients = tuple(Client(f"Regular {n} Ltd", is_there=True) for n in range(max(deals // 20, 3)))
-        approvals = [
-            Approval(self._when(), tuple(self._deal(key, clients, together=len(keys)) for key in keys))
-            for keys in self._groups(deals, 0.5)
-        ]
-        raisings = [
-            Raising(self._when(), tuple(self._invoice(key, clients) for key in keys))
-            for keys in self._groups(invoices, 0.7, most=3)
-        ]
+        approvals = [approval for keys in self._groups(deals, 0.5) for approval in self._approvals(keys, clients)]
+        raisings = [Raising(self._when(), self._raised(keys, clients)) for keys in self._groups(invoices, 0.6, most=3)]
         return Script(
             clients,
             tuple(sorted(approvals, key=lambda one: one.at)),
@@ -155,14 +148,34 @@ class _Writer:
             yield list(range(key, min(key + size, count)))
             key += size
 
-    def _deal(self, key: int, clients: Sequence[Client], *, together: int) -> Deal:
+    def _approvals(self, keys: Sequence[int], clients: Sequence[Client]) -> Iterator[Approval]:
+        """One; now and then it is split in two that follow each other at once, about the same client, who is new."""
+        deals = [self._deal(key, clients) for key in keys]
+        at = self._when()
+        if len(deals) == 2 or (len(deals) > 2 and self.dice.random() < 0.3):
+            first, second, client = *deals[:2], self._new("Twin")
+            yield Approval(at, (_for(first, client),))
+            yield Approval(at + self.dice.uniform(0.05, 1.0), (_for(second, client),))
+            deals = deals[2:]
+        if deals:
+            yield Approval(at, tuple(deals))
+
+    def _raised(self, keys: Sequence[int], clients: Sequence[Client]) -> tuple[HandInvoice, ...]:
+        """Several are mostly for the same client, who is new."""
+        invoices = [self._invoice(key, clients) for key in keys]
+        if len(invoices) > 1 and self.dice.random() < 0.7:
+            client = self._new("Stranger")
+            invoices = [replace(invoice, client=client, is_draft_first=False) for invoice in invoices]
+        return tuple(invoices)
+
+    def _deal(self, key: int, clients: Sequence[Client]) -> Deal:
         twist: Twist = self._draw(TWISTS) or ""
         typed = self.dice.choice(CURRENCIES) if self.dice.random() < 0.2 else ""
         products = self._products() if self.dice.random() < 0.3 else ()
         net = sum((Decimal(price) * count for _, price, count in products), Decimal(0)) or self._amount()
         return Deal(
             key=key,
-            client=None if twist == "mend client" else self._client(clients, shared=together > 1),
+            client=None if twist == "mend client" else self._client(clients),
             net=net,
             products=products,
             currency=CURRENCIES[0] if twist == "mend currency" else typed or "USD",
@@ -176,8 +189,6 @@ class _Writer:
         roll = self.dice.random()
         if roll < 0.15:
             client = self.dice.choice(clients)
-        elif roll < 0.3:
-            client = self._shared("Newcomer", "hand")
         elif roll < 0.5:
             client = self._new("Studio", first_name=f"Front{self.made}")
         else:
@@ -185,25 +196,16 @@ class _Writer:
         currency = self.dice.choice((*CURRENCIES, "USD"))
         return HandInvoice(key, client, self._amount(), currency, self.dice.random() < 0.1, self._laters())
 
-    def _client(self, clients: Sequence[Client], *, shared: bool) -> Client:
-        """Mostly one that is there; a new one is sometimes shared by two deals of the run."""
+    def _client(self, clients: Sequence[Client]) -> Client:
+        """Mostly one that is there."""
         roll = self.dice.random()
         if roll < 0.6:
             return self.dice.choice(clients)
-        if shared and roll < 0.7:
-            return self._shared("Client", "deal")
         return self._new("Desk", is_person=True) if roll < 0.85 else self._new("Client")
 
-    def _shared(self, word: str, share_as: str) -> Client:
-        """The new client that somebody else of the run has too, or one that somebody else will have."""
-        return self.waiting.pop(share_as) if share_as in self.waiting else self._new(word, share_as)
-
-    def _new(self, word: str, share_as: str = "", *, is_person: bool = False, first_name: str = "") -> Client:
+    def _new(self, word: str, *, is_person: bool = False, first_name: str = "") -> Client:
         self.made += 1
-        client = Client(f"{word} {self.made} Ltd", is_person, first_name)
-        if share_as:
-            self.waiting[share_as] = client
-        return client
+        return Client(f"{word} {self.made} Ltd", is_person, first_name)
 
     def _amount(self) -> Decimal:
         return Decimal(self.dice.randint(1_00, 9_000_00)) / 100
@@ -236,3 +238,8 @@ class _Writer:
                 return name
             roll -= share
         return None
+
+
+def _for(deal: Deal, client: Client) -> Deal:
+    """The same, plainly, for this client."""
+    return replace(deal, twist="", client=client, currency="USD", typed_currency="")
