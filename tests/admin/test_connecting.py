@@ -92,7 +92,7 @@ def test_a_wrong_secret_is_told_and_not_stored(desk, ledger):
     told = desk.refused(
         "connect", "xero", "demo", "--client-credentials", "--client-id", "x", "--client-secret", "wrong-secret"
     )
-    assert "invalid_client" in told
+    assert "does not accept this client id" in told
     assert "wrong-secret" not in told
     assert stored(ledger) == {}
 
