@@ -22,7 +22,7 @@ from integrations.line import FRESH, Line, Params, Request, never_left
 from integrations.turns import Budget, Heard, Held, Priority
 
 CONNECT_TIMEOUT = 5.0
-# The quiet period after a lost answer is counted on this (DESIGN: outcome unknown).
+# The quiet period after a lost answer is counted on this.
 READ_TIMEOUT = 60.0
 
 

@@ -269,7 +269,7 @@ def _close_failures(session: Session, job: Claimed) -> None:
 
 
 def _next(session: Session, job: Claimed, *, now: datetime) -> list[Ring]:
-    """The job that waited for this one's subject: its own ring is spent (DESIGN's rule of the second ring)."""
+    """The job that waited for this one's subject: its own ring is spent."""
     about = [column == str(ref) for column, ref in ((Job.lead, job.lead), (Job.invoice, job.invoice)) if ref]
     if not about:
         return []

@@ -18,7 +18,7 @@ PHONE_LENGTH = 50
 ADDRESS_LINE_LENGTH = 500
 POSTAL_LENGTH = 50
 
-# The mark on contacts and companies of Kommo that we made (CONTRACT 7).
+# The mark on contacts and companies of Kommo that we made.
 XERO_CONTACT_ID = "XERO_CONTACT_ID"
 
 # What Xero takes for an address: plain letters only, "umlauts not supported" (xero.md 6.2).

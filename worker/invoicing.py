@@ -31,7 +31,7 @@ from worker.wording import day, money, paragraphs, plain, quoted
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What a connection says about its invoices and deals (CONTRACT 5), with the ids of what it names in Kommo."""
+    """What a connection says about its invoices and deals, with the ids of what it names in Kommo."""
 
     account_code: str
     triggers: frozenset[StageRef]

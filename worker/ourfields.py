@@ -1,4 +1,4 @@
-"""Our fields in Kommo (CONTRACT 7): what `setup` makes, found again by their codes, and what is wrong with those that are there. Pure."""
+"""Our fields in Kommo: what `setup` makes, found again by their codes, and what is wrong with those that are there. Pure."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace

@@ -156,7 +156,7 @@ class Timing(BaseModel):
 
 
 class Settings(BaseSettings):
-    """What CONTRACT calls the environment; a field is its variable in lower case. Build it with `load`."""
+    """The environment, as .env.example explains it; a field is its variable in lower case. Build it with `load`."""
 
     model_config = SettingsConfigDict(
         frozen=True,

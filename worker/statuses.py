@@ -16,7 +16,7 @@ Snapshot = Mapping[str, Shown]  # safe for JSON: what was last written, as text
 
 
 class Label(StrEnum):
-    """The options of the deal's status field (CONTRACT 7)."""
+    """The options of the deal's status field, which `setup` makes."""
 
     DRAFT = "Draft"
     SUBMITTED = "Submitted"

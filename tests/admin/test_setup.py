@@ -11,7 +11,7 @@ from worker import facts, routes
 from worker.database import Database
 from worker.routes import Route
 
-CONTRACT = {
+PROMISED = {
     "XERO_INVOICE_ID": "text",
     "XERO_INVOICE_NUMBER": "text",
     "XERO_INVOICE_STATUS": "select",
@@ -60,7 +60,7 @@ def writes(desk: Desk, since: int) -> list[str]:
 
 def test_the_first_setup_makes_everything(connected, ledger):
     said = connected.do("setup", "demo")
-    assert {code: one["type"] for code, one in our_fields(connected).items()} == CONTRACT
+    assert {code: one["type"] for code, one in our_fields(connected).items()} == PROMISED
     assert all(one["is_api_only"] for one in our_fields(connected).values())
     for entity in ("contacts", "companies"):
         assert {code: one["type"] for code, one in our_fields(connected, entity).items()} == {"XERO_CONTACT_ID": "text"}
@@ -97,7 +97,7 @@ def test_our_fields_stand_in_a_tab_of_their_own(connected, kommo_api):
     tabs = kommo_api("GET", "leads/custom_fields/groups")["_embedded"]["custom_field_groups"]
     (ours,) = [tab for tab in tabs if tab["name"] == "Xero"]
     fields = kommo_api("GET", "leads/custom_fields?limit=250")["_embedded"]["custom_fields"]
-    assert {one["code"] for one in fields if one["group_id"] == ours["id"]} == set(CONTRACT)
+    assert {one["code"] for one in fields if one["group_id"] == ours["id"]} == set(PROMISED)
 
 
 def test_done_again_it_writes_nothing(connected, ledger):
@@ -113,7 +113,7 @@ def test_a_field_that_was_deleted_is_made_again(connected):
     connected.do("setup", "demo")
     connected.sandbox.delete("kommo/fields/leads/XERO_CURRENCY")
     assert "1 made in Kommo" in connected.do("setup", "demo")
-    assert set(our_fields(connected)) == set(CONTRACT)
+    assert set(our_fields(connected)) == set(PROMISED)
 
 
 def test_a_field_of_ours_of_the_wrong_kind_is_told_and_nothing_is_changed(connected, kommo_api):
@@ -281,7 +281,7 @@ def test_a_lost_answer_is_mended_by_setting_up_again(connected):
     connected.sandbox.post("faults", fault)
     assert "run the same command again" in connected.refused("setup", "demo")
     connected.do("setup", "demo")
-    assert {code: one["type"] for code, one in our_fields(connected).items()} == CONTRACT
+    assert {code: one["type"] for code, one in our_fields(connected).items()} == PROMISED
 
 
 def test_a_token_that_is_no_admins_is_told(desk):
