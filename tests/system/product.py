@@ -1,8 +1,8 @@
-"""The product as system tests start it: lines of the Procfile on a PostgreSQL and a Redis of their own, and the sandbox."""
+"""The product as system tests start it: lines of the Procfile on a database and a Redis of their own, and the sandbox."""
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,7 +33,14 @@ class Product:
     sandbox: Sandbox
     processes: Processes
     redis: Redis
-    postgres: servers.Postgres
+    database: servers.Postgres | None
+    """None where the product runs on SQLite."""
+
+    @property
+    def postgres(self) -> servers.Postgres:
+        """The server, to be stopped and started."""
+        assert self.database, "this product runs on SQLite"
+        return self.database
 
     def books(self) -> Books:
         """Both vendors' books, now."""
@@ -65,23 +72,37 @@ class Product:
 
 
 @contextmanager
-def product(children: Children, folder: Path) -> Iterator[Product]:
-    """Up and connected; stopped in order at the end."""
-    redis = servers.own_redis(children, folder / "redis", appendonly=True)
-    redis.start()
-    with servers.own_postgres(children, folder / "postgres") as postgres:
+def product(
+    children: Children,
+    folder: Path,
+    *,
+    kinds: Mapping[str, int] = KINDS,
+    on_sqlite: bool = False,
+    keeps: bool = True,
+    more: Mapping[str, str] | None = None,
+) -> Iterator[Product]:
+    """Up and connected; stopped in order at the end. `keeps`: Redis writes its own down; `more` are settings of the product."""
+    with ExitStack() as opened:
+        redis = servers.own_redis(children, folder / "redis", appendonly=keeps)
+        redis.start()
+        opened.callback(redis.stop)
+        postgres = None if on_sqlite else opened.enter_context(servers.own_postgres(children, folder / "postgres"))
         sandbox = start_sandbox(
             children, folder, env=inherited(os.environ, without=is_ours), more=["--time-factor", str(TIME_FACTOR)]
         )
-        settings = environment(folder=folder, sandbox=sandbox.ready, redis_url=redis.url, database_url=postgres.url)
-        processes = Processes(children, settings | {"BRIDGE_TIME_FACTOR": str(TIME_FACTOR)})
-        try:
-            bring_up(processes, sandbox, kinds=KINDS, say=print)
-            yield Product(sandbox, processes, redis, postgres)
-        finally:
-            sandbox.close()
-            for kind in ("beat", "worker", "web"):
-                processes.stop(*processes.of(kind))
-            assert sandbox.child
-            children.stop(sandbox.child)
-            redis.stop()
+        assert sandbox.child
+        opened.callback(children.stop, sandbox.child)
+        opened.callback(sandbox.close)
+        settings = environment(
+            folder=folder, sandbox=sandbox.ready, redis_url=redis.url, database_url=postgres.url if postgres else None
+        )
+        processes = Processes(children, settings | {"BRIDGE_TIME_FACTOR": str(TIME_FACTOR)} | dict(more or {}))
+        opened.callback(stop_all, processes)
+        bring_up(processes, sandbox, kinds=kinds, say=print)
+        yield Product(sandbox, processes, redis, postgres)
+
+
+def stop_all(processes: Processes) -> None:
+    """Asked first are those who would ask the others."""
+    for kind in ("beat", "worker", "web"):
+        processes.stop(*processes.of(kind))
