@@ -212,6 +212,11 @@ def outcomes(tree: Path, tests: tuple[str, ...]) -> dict[str, set[str]]:
     return told
 
 
+def test_the_tests_pass_where_nothing_is_broken(tree: Path):
+    every = tuple(dict.fromkeys(test for mutant in MUTANTS for test in mutant.tests))
+    assert {test: how for test, how in outcomes(tree, every).items() if how != {"passed"}} == {}
+
+
 STAMPS = itertools.count(2_000_000_000)
 
 
