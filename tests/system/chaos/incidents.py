@@ -46,6 +46,10 @@ class Injection:
     note: str = ""
 
 
+class Missed(Exception):
+    """The fault met nothing: it does not count."""
+
+
 @dataclass(slots=True)
 class Held:
     """An answer that the sandbox holds after its effect, and the process that waits for it, as far as it could be found."""
@@ -128,6 +132,13 @@ class Scene:
         if both:
             held.pid = self.dice.choice(both)
             held.worker = crew[held.pid]
+
+    def met(self, before: int, status: int) -> str:
+        """How many calls since then were answered so; `Missed` if none was."""
+        count = sum(call["status"] == status for call in self.sandbox.calls_after(before))
+        if not count:
+            raise Missed
+        return f"{count} calls"
 
     def workers(self) -> list[str]:
         return [name for name in self.ground.processes.of("worker") if self.ground.processes[name].child.is_alive]
@@ -312,22 +323,29 @@ def storm(vendor: str, call: str) -> Incident:
 
 def block(scene: Scene) -> tuple[bool, str]:
     """Kommo shuts us out and lets us in again. The quarter of an hour for which we then leave it alone is cut short: no setting shrinks it."""
+    before = scene.sandbox.mark()
     scene.sandbox.post("kommo/block")
+    scene.hurry()
     scene.pause(2, 3)
     scene.sandbox.post("kommo/unblock")
     with _redis(scene) as client:
         client.delete(STOP_KEY)
-    return False, ""
+    return False, scene.met(before, 403)
 
 
 def token_xero(scene: Scene) -> tuple[bool, str]:
+    before = scene.sandbox.mark()
     scene.sandbox.post("xero/tokens/expire")
-    return False, ""
+    scene.hurry()
+    scene.pause(1.5, 3)
+    return False, scene.met(before, 401)
 
 
 def token_kommo(scene: Scene) -> tuple[bool, str]:
     """A long-lived one, which only a person can replace."""
+    before = scene.sandbox.mark()
     scene.sandbox.post("kommo/tokens/expire")
+    scene.hurry()
     scene.pause(1.5, 3)
     token = str(scene.sandbox.post("kommo/tokens")["token"])
 
@@ -338,7 +356,7 @@ def token_kommo(scene: Scene) -> tuple[bool, str]:
         return False
 
     until(connected, 60, what="Kommo to be connected again", pause=1)
-    return False, ""
+    return False, scene.met(before, 401)
 
 
 def hook_off(scene: Scene) -> tuple[bool, str]:
@@ -348,10 +366,6 @@ def hook_off(scene: Scene) -> tuple[bool, str]:
     scene.pause(3, 6)
     reconcile(scene.ground)
     return False, ""
-
-
-class Missed(Exception):
-    """The fault met nothing: it does not count."""
 
 
 INCIDENTS: Mapping[str, Incident] = {
@@ -381,5 +395,5 @@ INCIDENTS: Mapping[str, Incident] = {
 SECONDS: Mapping[str, float] = {
     "kill-child": 3, "kill-worker": 9, "kill-beat": 5, "kill-web": 4, "freeze": 11, "deploy": 11, "flush": 1, "redis-kept": 1,
     "redis-empty": 1, "redis-down": 7, "redis-full": 4, "postgres": 7, "sqlite-locked": 6, "sqlite-full": 6, "storm-xero": 3,
-    "storm-kommo": 3, "block": 3, "token-xero": 1, "token-kommo": 6, "hook-off": 8,
+    "storm-kommo": 3, "block": 3, "token-xero": 3, "token-kommo": 6, "hook-off": 8,
 }  # fmt: skip
