@@ -299,7 +299,15 @@ def sqlite_full(scene: Scene) -> tuple[bool, str]:
 @contextmanager
 def _redis(scene: Scene) -> Iterator[redis_py.Redis]:
     with redis_py.Redis.from_url(scene.ground.redis.url, socket_timeout=5) as client:
+        until(lambda: _is_loaded(client), 30, what="Redis to have loaded its data")
         yield client
+
+
+def _is_loaded(client: redis_py.Redis) -> bool:
+    try:
+        return bool(client.ping())
+    except redis_py.BusyLoadingError:
+        return False
 
 
 # vendors
