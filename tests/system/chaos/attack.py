@@ -39,7 +39,7 @@ SECONDS_A_DEAL = 0.45
 SHORTEST = 20.0
 # From the end of the last fault until all must be at rest, in seconds, and for each deal.
 REST, REST_A_DEAL = 300.0, 0.3
-# A job that is due later than this is brought forward by a repeated event, as vendors send them: no setting shrinks backoff.
+# A job that is due later than this is brought forward: no setting shrinks backoff, nor how long we leave alone who refuses our token.
 FAR = timedelta(seconds=12)
 # Once the faults have ended and all has come to rest, whoever had failed is replayed once, as its sentence asks.
 HAND_SHARE = 0.15
@@ -338,19 +338,31 @@ class Run:
         return self.ground.jobs("queued") + self.ground.jobs("running")
 
     def _nudge(self) -> int:
-        """How many jobs are left; those that would wait for long are brought forward as a vendor's repeated event does it."""
+        """How many jobs are left; those that would wait for long are brought forward, since no setting shrinks those waits."""
         left = self._left()
-        for job in left:
-            if job["next_at"] and datetime.fromisoformat(job["next_at"]) - datetime.now(UTC) > FAR:
-                self._repeat_event(job)
+        far = [
+            job for job in left if job["next_at"] and datetime.fromisoformat(job["next_at"]) - datetime.now(UTC) > FAR
+        ]
+        for job in far:
+            self._repeat_event(job)
+        # no event pulls these once their deal is there: an operator takes them back and wants them again
+        if stuck := [str(job["id"]) for job in far if job["kind"] in ("create_deal", "attach_invoice")]:
+            for verb in ("cancel", "replay"):
+                self._ask("jobs", verb, *stuck)
         return len(left)
 
+    def _ask(self, *words: str) -> None:
+        """An operator's command that may be refused: a job may run by now."""
+        with contextlib.suppress(NotReady):
+            self.ground.admin(*words)
+
     def _repeat_event(self, job: Mapping[str, Any]) -> None:
+        """As vendors send them again."""
         sandbox = self.ground.sandbox
         with contextlib.suppress(SandboxRefused):
             if job["kind"] == "create_invoice":
                 sandbox.patch(f"kommo/leads/{job['lead_id']}", {})
-            else:
+            elif job["kind"] == "sync_status":
                 sandbox.post("xero/events", {"resource_id": job["invoice_id"], "kind": "UPDATE"})
 
     def _replay_failures(self, until: float) -> list[str]:

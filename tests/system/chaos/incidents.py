@@ -250,6 +250,7 @@ def redis_kept(scene: Scene) -> tuple[bool, str]:
 def redis_empty(scene: Scene) -> tuple[bool, str]:
     scene.ground.servers.kill(scene.ground.redis.child)
     shutil.rmtree(scene.ground.redis_folder / "appendonlydir", ignore_errors=True)
+    (scene.ground.redis_folder / "appendonly.aof").unlink(missing_ok=True)  # where Redis before 7 keeps it
     scene.ground.redis.start()
     return False, ""
 
