@@ -33,6 +33,18 @@ def pytest_configure(config: pytest.Config) -> None:
     }
 
 
+LONG = ("test_deaths.py", "test_redis.py", "test_database.py")
+"""System tests that wait for the periods of everyday, several minutes in all."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    if os.environ.get("LONG") == "yes":
+        return
+    for item in items:
+        if item.path.parent.name == "system" and item.path.name in LONG:
+            item.add_marker(pytest.mark.skip(reason="takes minutes: make test LONG=yes"))
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     """What it ran against, and what was skipped and why, below everything else (coverage included)."""
