@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from stack.children import Children
-from stack.redis import answers
 from tests import servers
 from tests.system import product as system
 
@@ -19,8 +18,7 @@ def product(children: Children, ground_folder: Path, ground: dict[str, str]) -> 
     folder.chmod(0o711)
     try:
         with system.product(children, folder) as running:
-            ground["PostgreSQL"] = f"{servers.version(running.postgres.url)}"
-            ground["Redis"] = f"{answers(running.redis.url)}"
+            ground |= running.stands_on()
             yield running
     except servers.Absent as absent:
         pytest.skip(str(absent).splitlines()[0])

@@ -115,13 +115,14 @@ class Ground:
 
 @contextmanager
 def open_ground(
-    children: Children, within: Path, *, kinds: Mapping[str, int], settings: Mapping[str, str]
+    children: Children, within: Path, *, kinds: Mapping[str, int], settings: Mapping[str, str], told: dict[str, str]
 ) -> Iterator[Ground]:
-    """A product whose webhooks a test sends; a skip where there is nothing to run it on."""
+    """A product whose webhooks a test sends; a skip where there is nothing to run it on. What it stands on is `told`."""
     folder = Path(tempfile.mkdtemp(prefix="points-", dir=within))
     folder.chmod(0o711)
     try:
         with system.product(children, folder, kinds=kinds, more=settings) as running:
+            told |= running.stands_on()
             ground = Ground(running, Hooks(running))
             ground.hooks.take_over()
             yield ground

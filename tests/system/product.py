@@ -12,7 +12,7 @@ from stack.books import Books
 from stack.children import Children, until
 from stack.plan import environment, is_ours
 from stack.processes import Processes, inherited
-from stack.redis import Redis
+from stack.redis import Redis, answers
 from stack.sandbox import Sandbox, start_sandbox
 from stack.trial import bring_up
 from tests import servers
@@ -41,6 +41,11 @@ class Product:
         """The server, to be stopped and started."""
         assert self.database, "this product runs on SQLite"
         return self.database
+
+    def stands_on(self) -> dict[str, str]:
+        """The servers' versions, for the last lines of a test run."""
+        told = {"Redis": f"{answers(self.redis.url)}"}
+        return told | ({"PostgreSQL": f"{servers.version(self.database.url)}"} if self.database else {})
 
     def books(self) -> Books:
         """Both vendors' books, now."""

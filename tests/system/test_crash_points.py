@@ -58,10 +58,10 @@ class Walk:
 
 
 @pytest.fixture(scope="module")
-def walk(children: Children, ground_folder: Path) -> Iterator[Walk]:
+def walk(children: Children, ground_folder: Path, ground: dict[str, str]) -> Iterator[Walk]:
     kinds = {"web": 1, "worker": 1, "beat": 1}
-    with open_ground(children, ground_folder, kinds=kinds, settings=PERIODS | CONCURRENCY) as ground:
-        walk = Walk(ground)
+    with open_ground(children, ground_folder, kinds=kinds, settings=PERIODS | CONCURRENCY, told=ground) as opened:
+        walk = Walk(opened)
         yield walk
         walked, known = (sum(numbers[n] for numbers in walk.walked.values()) for n in (0, 1))
         print(f"\nwalked through {walked} crash points of {known} in {len(walk.walked)} ways")

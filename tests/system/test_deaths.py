@@ -37,16 +37,16 @@ Subjects = dict[str, tuple[Way, Any]]
 
 
 @pytest.fixture(scope="module")
-def ground(children: Children, ground_folder: Path) -> Iterator[Ground]:
+def stage(children: Children, ground_folder: Path, ground: dict[str, str]) -> Iterator[Ground]:
     kinds = {"web": 1, "worker": 2, "beat": 2}
-    with open_ground(children, ground_folder, kinds=kinds, settings=SETTINGS) as ground:
+    with open_ground(children, ground_folder, kinds=kinds, settings=SETTINGS, told=ground) as opened:
         print(f"\nthe quiet period is {QUIET:g} s here, all other periods are as by default")
-        yield ground
+        yield opened
 
 
 @pytest.fixture(scope="module")
-def ways(ground: Ground) -> Mapping[str, Way]:
-    return ways_of_working.ways(ground)
+def ways(stage: Ground) -> Mapping[str, Way]:
+    return ways_of_working.ways(stage)
 
 
 @dataclass
@@ -58,21 +58,21 @@ class Undisturbed:
 
 
 @pytest.fixture
-def usual(ground: Ground, ways: Mapping[str, Way]) -> Undisturbed:
+def usual(stage: Ground, ways: Mapping[str, Way]) -> Undisturbed:
     """A deal of a client whom both know; nothing is held, and everybody is there."""
-    ground.let_go()
-    for name in ground.product.processes.dead():
-        ground.product.processes.restart(name)
-    ground.product.processes.wait_ready()
+    stage.let_go()
+    for name in stage.product.processes.dead():
+        stage.product.processes.restart(name)
+    stage.product.processes.wait_ready()
     known = ways["create_invoice, known client"]
     took = whole_after(new_work(known), time.monotonic())
     return Undisturbed(known, took["new work"])
 
 
-def two_on_their_way(ground: Ground, way: Way, until: Callable[..., Any]) -> Subjects:
+def two_on_their_way(stage: Ground, way: Way, until: Callable[..., Any]) -> Subjects:
     """One job stands inside a create, another in a read."""
-    creating = way, stand_at(ground, way, CREATING, until)
-    reading = way, stand_at(ground, way, READING, until)
+    creating = way, stand_at(stage, way, CREATING, until)
+    reading = way, stand_at(stage, way, READING, until)
     return {"inside a create": creating, "other work": reading}
 
 
@@ -109,13 +109,13 @@ def children_of(pid: int) -> list[int]:
     return [int(child) for child in told.read_text().split()]
 
 
-def kill_children(ground: Ground) -> None:
+def kill_children(stage: Ground) -> None:
     """Those that work; their main processes live."""
     for name in WORKERS:
-        for pid in children_of(ground.product.processes[name].child.pid):
+        for pid in children_of(stage.product.processes[name].child.pid):
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-    ground.let_go()
+    stage.let_go()
 
 
 def assert_prompt(took: Mapping[str, float], usual: Undisturbed, *, late: float = 0.0) -> None:
@@ -125,23 +125,23 @@ def assert_prompt(took: Mapping[str, float], usual: Undisturbed, *, late: float 
     assert [name for name, seconds in took.items() if seconds > late + allowed[name] + usual.seconds] == []
 
 
-def test_children_are_killed(ground: Ground, usual: Undisturbed, until: Callable[..., Any]):
-    subjects = two_on_their_way(ground, usual.way, until)
+def test_children_are_killed(stage: Ground, usual: Undisturbed, until: Callable[..., Any]):
+    subjects = two_on_their_way(stage, usual.way, until)
     killed = time.monotonic()
-    kill_children(ground)
+    kill_children(stage)
     took = whole_after(subjects | new_work(usual.way), killed)
     tell("children killed", took)
     assert_prompt(took, usual)
-    assert ground.product.processes.dead() == []
+    assert stage.product.processes.dead() == []
 
 
-def test_every_worker_is_killed_with_all_its_children(ground: Ground, usual: Undisturbed, until: Callable[..., Any]):
-    processes = ground.product.processes
-    subjects = two_on_their_way(ground, usual.way, until)
+def test_every_worker_is_killed_with_all_its_children(stage: Ground, usual: Undisturbed, until: Callable[..., Any]):
+    processes = stage.product.processes
+    subjects = two_on_their_way(stage, usual.way, until)
     killed = time.monotonic()
     for name in WORKERS:
         processes.kill(name)
-    ground.let_go()
+    stage.let_go()
     subjects |= new_work(usual.way)
     for name in WORKERS:
         processes.restart(name)
@@ -152,21 +152,21 @@ def test_every_worker_is_killed_with_all_its_children(ground: Ground, usual: Und
     assert_prompt(took, usual, late=ready)
 
 
-def test_a_housekeeper_is_killed_and_the_other_goes_on(ground: Ground, usual: Undisturbed, until: Callable[..., Any]):
+def test_a_housekeeper_is_killed_and_the_other_goes_on(stage: Ground, usual: Undisturbed, until: Callable[..., Any]):
     """It alone takes back what dead children held."""
-    ground.product.processes.kill("beat.1")
-    subjects = two_on_their_way(ground, usual.way, until)
+    stage.product.processes.kill("beat.1")
+    subjects = two_on_their_way(stage, usual.way, until)
     killed = time.monotonic()
-    kill_children(ground)
+    kill_children(stage)
     took = whole_after(subjects, killed)
     tell("a housekeeper and children killed", took)
     assert_prompt(took, usual)
 
 
-def test_both_housekeepers_are_killed_and_what_is_rung_for_goes_on(ground: Ground, usual: Undisturbed):
+def test_both_housekeepers_are_killed_and_what_is_rung_for_goes_on(stage: Ground, usual: Undisturbed):
     """Without a sweep rings alone must do; the first housekeeper that comes back finds the rest."""
     for name in ("beat.1", "beat.2"):
-        ground.product.processes.kill(name)
+        stage.product.processes.kill(name)
     took = whole_after(new_work(usual.way), time.monotonic())
     tell("no housekeeper", took)
     assert took["new work"] <= usual.seconds + PROMPT
@@ -188,15 +188,15 @@ STILL = (
 
 
 def test_a_worker_that_stood_still_past_its_lease_comes_back_after_its_successor(
-    ground: Ground, usual: Undisturbed, until: Callable[..., Any]
+    stage: Ground, usual: Undisturbed, until: Callable[..., Any]
 ):
     """In mid-call, at ten places at once; it is thawed, with its answers, when all its jobs have been done by somebody else."""
-    processes = ground.product.processes
+    processes = stage.product.processes
     processes.kill("worker.2")
-    discovered = {(call.vendor, call.method, call.number) for call in discover(ground, usual.way)}
+    discovered = {(call.vendor, call.method, call.number) for call in discover(stage, usual.way)}
     assert discovered >= {(point.call.vendor, point.call.method, point.call.number) for point in STILL}
     subjects: Subjects = {
-        f"{point.when} {point.call}": (usual.way, stand_at(ground, usual.way, point, until)) for point in STILL
+        f"{point.when} {point.call}": (usual.way, stand_at(stage, usual.way, point, until)) for point in STILL
     }
     processes.freeze("worker.1")
     frozen = time.monotonic()
@@ -205,25 +205,25 @@ def test_a_worker_that_stood_still_past_its_lease_comes_back_after_its_successor
     print(
         f"frozen at {len(STILL)} places: done by the successor after {min(took.values()):.1f} to {max(took.values()):.1f} s"
     )
-    for held in ground.product.sandbox.get("held"):
-        ground.product.sandbox.post(f"held/{held['id']}/release")
+    for held in stage.product.sandbox.get("held"):
+        stage.product.sandbox.post(f"held/{held['id']}/release")
     processes.thaw("worker.1")
-    books = ground.product.books
+    books = stage.product.books
     late = subjects.pop(f"before {STILL[1].call}")[1]
     until(
         lambda: len([one for one in books().invoices if one.is_for(late)]) == 2, 20
     )  # its create takes effect only now
     until(lambda: len(books().invoices_for(late)) == 1, 30)  # and is voided
-    ground.wait_idle()
+    stage.wait_idle()
     assert {name: wrong for name, (way, subject) in subjects.items() if (wrong := way.wrong(subject))} == {}
     deal, (invoice,) = books().deals[late], books().invoices_for(late)
     assert (deal.number, deal.status, len(deal.notes), len(deal.files)) == (invoice.number, "Awaiting payment", 1, 1)
     assert processes.dead() == []
 
 
-def stopped_meanwhile(ground: Ground, meanwhile: Callable[[], None]) -> float:
+def stopped_meanwhile(stage: Ground, meanwhile: Callable[[], None]) -> float:
     """Seconds that the workers took to end when they were asked to, as a deployment does."""
-    processes = ground.product.processes
+    processes = stage.product.processes
     asked = time.monotonic()
     stopping = threading.Thread(target=processes.stop, args=WORKERS)
     stopping.start()
@@ -233,11 +233,11 @@ def stopped_meanwhile(ground: Ground, meanwhile: Callable[[], None]) -> float:
 
 
 def test_a_deployment_lets_a_job_end_but_does_not_wait_for_ever(
-    ground: Ground, usual: Undisturbed, until: Callable[..., Any]
+    stage: Ground, usual: Undisturbed, until: Callable[..., Any]
 ):
     """What is answered within the grace is done; what is not goes on with the new workers, as after a death."""
-    processes, sandbox = ground.product.processes, ground.product.sandbox
-    subjects = two_on_their_way(ground, usual.way, until)
+    processes, sandbox = stage.product.processes, stage.product.sandbox
+    subjects = two_on_their_way(stage, usual.way, until)
     answered = subjects.pop("inside a create")[1]
 
     def answer_one() -> None:
@@ -247,9 +247,9 @@ def test_a_deployment_lets_a_job_end_but_does_not_wait_for_ever(
             if held["call"].startswith(CREATING.call.method):
                 sandbox.post(f"held/{held['id']}/release")
 
-    took = stopped_meanwhile(ground, answer_one)
-    assert ground.product.books().deals[answered].number
-    ground.let_go()
+    took = stopped_meanwhile(stage, answer_one)
+    assert stage.product.books().deals[answered].number
+    stage.let_go()
     ended = time.monotonic()
     for name in WORKERS:
         processes.restart(name)
@@ -262,11 +262,11 @@ def test_a_deployment_lets_a_job_end_but_does_not_wait_for_ever(
     assert "died" not in processes.admin(("trace", "--lead", str(answered), "--json"))[0]
 
 
-def test_after_all_that_the_echoes_find_nothing_to_do(ground: Ground, usual: Undisturbed):
+def test_after_all_that_the_echoes_find_nothing_to_do(stage: Ground, usual: Undisturbed):
     """Nothing lost, nothing doubled, and no job that waits for a person."""
-    ground.hooks.give_back()
-    ground.product.settle(120)
-    deals = [deal for deal in ground.product.books().deals.values() if deal.name.startswith("Deal ")]
+    stage.hooks.give_back()
+    stage.product.settle(120)
+    deals = [deal for deal in stage.product.books().deals.values() if deal.name.startswith("Deal ")]
     assert [deal.id for deal in deals if (len(deal.notes), len(deal.files)) != (1, 1)] == []
-    assert [deal.id for deal in deals if len(ground.product.books().invoices_for(deal.id)) != 1] == []
-    assert [one for one in ground.product.processes.status()["jobs"] if one["state"] == "failed"] == []
+    assert [deal.id for deal in deals if len(stage.product.books().invoices_for(deal.id)) != 1] == []
+    assert [one for one in stage.product.processes.status()["jobs"] if one["state"] == "failed"] == []

@@ -2,14 +2,19 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from stack.books import Deal, Invoice
+from stack.books import Books, Deal, Invoice
 from tests.system.points import Call, Ground, Way, settle
 
 
 def of_invoice(ground: Ground, lead_id: int, client: str) -> list[str]:
     """What is wrong with a deal that is to have its invoice."""
-    books, raw = ground.books()
+    return invoiced(*ground.books(), lead_id, client)
+
+
+def invoiced(books: Books, raw: dict[str, Any], lead_id: int, client: str) -> list[str]:
+    """The same, of books that have been read."""
     deal = books.deals[lead_id]
     invoices = [one for one in books.invoices if one.is_for(lead_id)]
     contacts = [one for one in raw["xero"]["contacts"] if one["name"].startswith(client)]
