@@ -174,7 +174,7 @@ class Run:
 
     def _seconds(self) -> float:
         """Long enough for the deals, and for each lane's incidents one after the other."""
-        aim = self.wanted.demand.aim
+        aim = self.wanted.demand.incidents
         lanes = [
             sum(SECONDS[fault.name] * aim for fault in self.chosen if fault.lane is lane)
             for lane in (Lane.PROCESSES, Lane.SERVERS)
@@ -197,8 +197,8 @@ class Run:
     def _set_rules(self) -> None:
         for fault in self.chosen:
             if fault.lane is Lane.ANSWERS and not fault.name.startswith("invoice"):
-                share = min(0.5, 2.0 * self.wanted.demand.aim / self._traffic(fault))
-                self._post(fault, share=share, aim=self.wanted.demand.aim)
+                share = min(0.5, 2.0 * self.wanted.demand.answers / self._traffic(fault))
+                self._post(fault, share=share, aim=self.wanted.demand.answers)
 
     def _traffic(self, fault: Fault) -> float:
         """About how many calls of the kind there will be."""
@@ -223,11 +223,11 @@ class Run:
         """Before deals are approved: perhaps the answer to their invoices will be lost. Called by the people's thread."""
         name = "invoice" if together == 1 else "invoice-batch"
         fault = next((one for one in self.chosen if one.name == name), None)
-        if fault is None or self.armed.get(name, 0) >= 2 * self.wanted.demand.aim:
+        if fault is None or self.armed.get(name, 0) >= 2 * self.wanted.demand.answers:
             return
         dice = random.Random(f"arm {self.wanted.seed} {name} {self.armed}")
         groups = self.wanted.deals / (1 + (script.MOST_TOGETHER + 2) / 2)
-        if dice.random() < max(2.0 * self.wanted.demand.aim / groups, 0.1):
+        if dice.random() < max(2.0 * self.wanted.demand.answers / groups, 0.1):
             self.armed[name] = self.armed.get(name, 0) + 1
             vendor, call = catalogue.XERO_CREATE
             way = catalogue.LOSSES[self.armed[name] % len(catalogue.LOSSES)]
@@ -236,7 +236,7 @@ class Run:
 
     def _lane(self, lane: Lane, seconds: float, people: People) -> threading.Thread:
         """A thread in which the lane's incidents strike one after the other, in the seed's order, spread over the run."""
-        aim = self.wanted.demand.aim
+        aim = self.wanted.demand.incidents
         names = [fault.name for fault in self.chosen if fault.lane is lane for _ in range(aim)]
         dice = random.Random(f"{lane} {self.wanted.seed}")
         dice.shuffle(names)
@@ -253,8 +253,19 @@ class Run:
                 self._strike(scene, name)
                 if lane is Lane.PROCESSES:
                     scene.raise_the_dead()
+            for name in self._lacking_between(lane):
+                if people.planned and not self.stop.is_set():
+                    self._strike(scene, name)
 
         return threading.Thread(target=self._guarded(strike_all), name=lane.value, daemon=True)
+
+    def _lacking_between(self, lane: Lane) -> Iterator[str]:
+        """Those of the lane that have not fallen often enough between a commit and its answer, again and again, but not for ever."""
+        for _ in range(2 * self.wanted.demand.incidents):
+            for fault in self.chosen:
+                between = sum(one.between for one in self.incidents if one.fault == fault.name)
+                if fault.lane is lane and fault.between and between < self.wanted.demand.between:
+                    yield fault.name
 
     def _strike(self, scene: Scene, name: str) -> None:
         began = time.time()
@@ -282,7 +293,7 @@ class Run:
         while any(thread.is_alive() for thread in (people, *lanes)) and time.monotonic() < until and not self.failures:
             self.stop.wait(1.0)
             self.told("things that people did", people.done, people.done + people.planned)
-            self.told("incidents", len(self.incidents), planned * self.wanted.demand.aim)
+            self.told("incidents", len(self.incidents), planned * self.wanted.demand.incidents)
             if time.monotonic() > nudge_at:
                 self._try(self._nudge)
                 nudge_at = time.monotonic() + 20
@@ -399,7 +410,12 @@ class Run:
             absent=self.absent,
             jobs=_count(str(job["state"]) for job in jobs),
             sentences=sentences,
-            people={"deals": len(people.deals), "invoices by hand": len(people.invoices), **people.refused},
+            people={
+                "deals": len(people.deals),
+                "invoices raised by hand": len(people.invoices),
+                "things done with invoices": sum(len(story.done) for story in (*people.deals, *people.invoices)),
+                "refusals by the vendors": people.refused.total(),
+            },
             calls=_count(str(call["vendor"]) for call in calls),
             refusals=refusals,
             seconds=seconds,

@@ -89,11 +89,12 @@ Rule = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Demand:
-    """How often each fault must strike, how often between a commit and its answer, and how often it is tried."""
+    """How often each fault must strike, how often between a commit and its answer, and how often incidents and lost answers are tried."""
 
     least: int
     between: int
-    aim: int
+    incidents: int
+    answers: int
 
 
 def demand(deals: int, chosen: int) -> Demand:
@@ -101,7 +102,8 @@ def demand(deals: int, chosen: int) -> Demand:
     share = min(deals / FULL_SIZE, 1.0)
     least, between = max(math.ceil(LEAST * share), 2), max(math.ceil(LEAST_BETWEEN * share), 1)
     tries = max(least, min(deals // 10, LEAST)) if chosen == 1 else least
-    return Demand(least, between, math.ceil(tries * MARGIN))
+    incidents = math.ceil(tries * MARGIN)
+    return Demand(least, between, incidents, max(incidents, min(deals // 12, 2 * LEAST)))
 
 
 def targets(fault: Fault) -> tuple[tuple[str, str], ...]:
