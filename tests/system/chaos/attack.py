@@ -413,7 +413,8 @@ class Run:
             people={
                 "deals": len(people.deals),
                 "invoices raised by hand": len(people.invoices),
-                "things done with invoices": sum(len(story.done) for story in (*people.deals, *people.invoices)),
+                "things done with invoices": sum(len(story.done) for story in people.deals)
+                + sum(len(story.done) for story in people.invoices),
                 "refusals by the vendors": people.refused.total(),
             },
             calls=_count(str(call["vendor"]) for call in calls),
