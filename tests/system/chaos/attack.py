@@ -87,6 +87,7 @@ class Outcome:
     people: Mapping[str, int]
     calls: Mapping[str, int]
     refusals: Mapping[str, int]
+    voided_doubles: int
     seconds: float
     at_rest: float
     remarks: list[str]
@@ -419,6 +420,7 @@ class Run:
             },
             calls=_count(str(call["vendor"]) for call in calls),
             refusals=refusals,
+            voided_doubles=judge.voided_doubles(),
             seconds=seconds,
             at_rest=at_rest,
             remarks=[*self.remarks, *_given_up(hooks)],

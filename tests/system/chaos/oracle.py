@@ -79,6 +79,10 @@ class Judge:
         found += [Finding("wrong", f"Xero: {about} ({times} times)") for about, times in self.books.complaints.items()]
         return found
 
+    def voided_doubles(self) -> int:
+        """Invoices that were made twice, and the second voided by the product itself: nothing is doubled, but an accountant sees it."""
+        return sum(len(made) - 1 for made in self.books.marked.values() if len(made) > 1)
+
     # deals that must have an invoice
 
     def _deal(self, story: DealStory) -> Iterator[Finding]:
