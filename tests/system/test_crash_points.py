@@ -4,7 +4,7 @@ Each way of working is played once undisturbed, which tells its calls. Then each
 kill -9, main process and children; the call that nobody waits for any more is cut off, the same line of the Procfile is started again, and the books are
 read. One worker has several children, so that one kill and one start serve several points.
 
-CRASH_POINTS=all walks through every point; else some are left out, always the same ones, and the output says how many.
+CRASH_POINTS=all (or LONG=yes) walks through every point; else some are left out, always the same ones, and the output says how many.
 """
 
 import os
@@ -46,7 +46,7 @@ PERIODS = {
 
 # Of the points of each way, how many `make test` walks through at least; those around its writes come before all others.
 THINNED = 6
-ALL = os.environ.get("CRASH_POINTS") == "all"
+ALL = os.environ.get("CRASH_POINTS") == "all" or os.environ.get("LONG") == "yes"
 
 
 @dataclass
@@ -120,6 +120,7 @@ def go(walk: Walk, way: Way, until: Callable[..., Any]) -> None:
         "create_invoice, new client",
         "create_invoice, known client",
         "create_invoice, three at once",
+        "create_invoice, no client",
         "attach_invoice",
         "sync_status",
         "create_deal, new clients",

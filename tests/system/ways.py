@@ -207,6 +207,34 @@ class ByHand:
         return before_the_pdf(calls)
 
 
+@dataclass
+class NoClient:
+    """A deal that lacks a client is told so, once, and gets no invoice."""
+
+    ground: Ground
+    name: str = "create_invoice, no client"
+
+    def begin(self) -> int:
+        return self.ground.product.deal(f"Lonely {next(self.ground.numbers)}")
+
+    def start(self, subject: int) -> None:
+        self.ground.hooks.approve(subject)
+
+    def wrong(self, subject: int) -> list[str]:
+        books, _ = self.ground.books()
+        deal, invoices = books.deals[subject], books.invoices_for(subject)
+        return told(
+            {
+                f"deal {subject} has {len(invoices)} invoices": not invoices,
+                f"deal {subject} says {deal.status}": deal.status == "Problem",
+                f"deal {subject} has the notes {deal.notes}": deal.notes == (deal.message,),
+            }
+        )
+
+    def is_own(self, calls: Sequence[Call]) -> list[bool]:
+        return [True for _ in calls]
+
+
 def ways(ground: Ground) -> dict[str, Way]:
     """All of them by name, on a ground where one client is known."""
     ground.hooks.give_back()
@@ -214,5 +242,6 @@ def ways(ground: Ground) -> dict[str, Way]:
     ground.product.settle()
     ground.hooks.take_over()
     new, known = NewClient(ground), KnownClient(ground, "Known Ltd", company)
-    made: list[Way] = [new, known, Three(ground, new, known), Pdf(ground), Payment(ground, known), ByHand(ground)]
+    made: list[Way] = [new, known, Three(ground, new, known), NoClient(ground), Pdf(ground), Payment(ground, known)]
+    made.append(ByHand(ground))
     return {way.name: way for way in made}
