@@ -87,7 +87,7 @@ class Outcome:
     people: Mapping[str, int]
     calls: Mapping[str, int]
     refusals: Mapping[str, int]
-    voided_doubles: int
+    voided_doubles: Sequence[int]
     seconds: float
     at_rest: float
     remarks: list[str]
@@ -448,6 +448,10 @@ class Run:
             for one in injections
         ]
         (self.wanted.folder / "strikes.txt").write_text("\n".join(sorted(strikes)) + "\n", encoding="utf-8")
+        for lead_id in outcome.voided_doubles:
+            trace = self._trace(Finding("doubled", "made twice, the second voided", lead_id))
+            path = self.wanted.folder / f"voided-double-{lead_id}.json"
+            path.write_text(json.dumps(trace, indent=1, ensure_ascii=False), encoding="utf-8")
         for number, one in enumerate(outcome.blamed):
             content = {
                 "finding": {name: getattr(one.finding, name) for name in ("kind", "sentence", "lead_id", "invoice_id", "number")},

@@ -79,9 +79,9 @@ class Judge:
         found += [Finding("wrong", f"Xero: {about} ({times} times)") for about, times in self.books.complaints.items()]
         return found
 
-    def voided_doubles(self) -> int:
-        """Invoices that were made twice, and the second voided by the product itself: nothing is doubled, but an accountant sees it."""
-        return sum(len(made) - 1 for made in self.books.marked.values() if len(made) > 1)
+    def voided_doubles(self) -> list[int]:
+        """The deals of invoices that were made twice, and the second voided by the product itself: none is doubled, but an accountant sees it."""
+        return [lead_id for lead_id, made in self.books.marked.items() for _ in made[1:]]
 
     # deals that must have an invoice
 

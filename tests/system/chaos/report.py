@@ -48,7 +48,7 @@ def facts(outcome: Outcome) -> list[str]:
         f"asked of each fault: {demand.least} strikes, {demand.between} of them between a commit and its answer where that can be",
         f"people: {made}",
         f"jobs: {_listed(outcome.jobs)}; calls: {_listed(outcome.calls)}; refused for too many: {_listed(outcome.refusals) or 'none'}",
-        f"failed with a sentence, then replayed: {len(outcome.sentences)}; made twice, the second voided by ourselves: {outcome.voided_doubles}",
+        f"failed with a sentence, then replayed: {len(outcome.sentences)}; made twice, the second voided by ourselves: {len(outcome.voided_doubles)}",
     ]
 
 
