@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from typing import Any
 from urllib.parse import urlsplit
 
 import redis as redis_py
@@ -59,10 +60,18 @@ class Held:
     held_id: int | None = None
     pid: int | None = None
     worker: str | None = None
+    call: str = ""
 
     @property
     def is_between(self) -> bool:
         return self.pid is not None
+
+    @property
+    def told(self) -> str:
+        """For the list of strikes."""
+        if not self.fault_ids:
+            return "anywhere"
+        return self.call if self.is_between else f"found nobody in {self.call}" if self.call else "no create came"
 
     def release(self, then: str = "answer") -> None:
         """Lets the answer go, or cuts it off."""
@@ -104,7 +113,7 @@ class Scene:
                 self.sandbox.delete(f"faults/{fault_id}")
             held.release()
             for late in self._held_by(held.fault_ids):  # they came just as we gave up, or beside the one that we chose
-                self.sandbox.post(f"held/{late}/release", {"then": "answer"})
+                self.sandbox.post(f"held/{late['id']}/release", {"then": "answer"})
 
     def _likely(self) -> list[tuple[str, str]]:
         """Mostly any creating call, sometimes only the rarer ones."""
@@ -116,11 +125,12 @@ class Scene:
         return [int(fault["id"]) for fault in self.sandbox.post("faults", rules)]
 
     def _came(self, held: Held) -> bool:
-        held.held_id = next(iter(self._held_by(held.fault_ids)), None)
+        for found in self._held_by(held.fault_ids):
+            held.held_id, held.call = int(found["id"]), str(found["call"])
         return held.held_id is not None
 
-    def _held_by(self, fault_ids: list[int]) -> list[int]:
-        return [int(one["id"]) for one in self.sandbox.get("held") if one["fault"] in fault_ids]
+    def _held_by(self, fault_ids: list[int]) -> list[dict[str, Any]]:
+        return [one for one in self.sandbox.get("held") if one["fault"] in fault_ids]
 
     def _find_victim(self, held: Held) -> None:
         """Who waits for it: whoever still waits on a vendor's connection a moment later, since answers that nobody holds come at once."""
@@ -177,7 +187,7 @@ def kill_child(scene: Scene) -> tuple[bool, str]:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         held.release("reset")
-    return held.is_between, ""
+    return held.is_between, held.told
 
 
 def kill_worker(scene: Scene) -> tuple[bool, str]:
@@ -187,7 +197,7 @@ def kill_worker(scene: Scene) -> tuple[bool, str]:
         held.release("reset")
     scene.pause(0.2, 1.0)
     scene.come_back(name)
-    return held.is_between, name
+    return held.is_between, f"{name}, {held.told}"
 
 
 def kill_beat(scene: Scene) -> tuple[bool, str]:
@@ -214,7 +224,7 @@ def freeze(scene: Scene) -> tuple[bool, str]:
         held.release()
     scene.pause(LEASE + 1, LEASE + 8)
     scene.ground.processes.thaw(name)
-    return held.is_between, name
+    return held.is_between, f"{name}, {held.told}"
 
 
 def deploy(scene: Scene) -> tuple[bool, str]:
@@ -229,7 +239,7 @@ def deploy(scene: Scene) -> tuple[bool, str]:
         child.process.wait(25)
     ended = child.process.poll()
     scene.come_back(name)
-    return held.is_between, "" if ended is not None else f"{name} did not end within 25 s"
+    return held.is_between, held.told + ("" if ended is not None else f"; {name} did not end within 25 s")
 
 
 # Redis and the database
@@ -280,21 +290,21 @@ def postgres(scene: Scene) -> tuple[bool, str]:
         held.release()
         scene.pause(0.5, 2.5)
         server.start()
-    return held.is_between, ""
+    return held.is_between, held.told
 
 
 def sqlite_locked(scene: Scene) -> tuple[bool, str]:
     with scene.inside_a_create() as held, scene.ground.ledger.locked():
         held.release()
         scene.pause(2, LEASE + 1)
-    return held.is_between, ""
+    return held.is_between, held.told
 
 
 def sqlite_full(scene: Scene) -> tuple[bool, str]:
     with scene.inside_a_create() as held, scene.ground.ledger.full():
         held.release()
         scene.pause(2, LEASE + 1)
-    return held.is_between, ""
+    return held.is_between, held.told
 
 
 @contextmanager
