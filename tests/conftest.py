@@ -41,7 +41,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     if os.environ.get("LONG") == "yes":
         return
     for item in items:
-        if item.path.parent.name == "system" and item.path.name in LONG:
+        if item.path.parent.name == "system" and (item.path.name in LONG or "short_attack" in item.name):
             item.add_marker(pytest.mark.skip(reason="takes minutes: make test LONG=yes"))
 
 

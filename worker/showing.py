@@ -158,7 +158,9 @@ def _quiet(world: World, link: Link) -> Wait | None:
 
 
 def _has_note(world: World, link: Link, text: str) -> bool:
-    return any(note.text == text for note in world.kommo.notes(link.lead_id or 0))
+    # by how it begins: the amounts behind it may have been edited in Xero since it was written
+    begins = text[: text.index(" Xero")].partition(" over ")[0]
+    return any(note.text.startswith(begins) for note in world.kommo.notes(link.lead_id or 0))
 
 
 def _send_notes(world: World, notes: Sequence[tuple[Link, str]]) -> None:

@@ -126,6 +126,19 @@ def test_a_note_whose_answer_was_lost_is_written_once(shop: Shop, when: str):
     assert shop.unfinished() == []
 
 
+def test_a_note_is_recognised_although_its_invoice_was_edited_since(shop: Shop):
+    lead_id = shop.deal()
+    shop.fault("kommo", "POST /api/v4/leads/notes", "reset")
+    shop.entered(lead_id)
+    shop.work()
+    line = {"description": "More", "quantity": "2", "unit_amount": "100.00", "account_code": "200"}
+    (invoice,) = shop.books().invoices_for(lead_id)
+    shop.sandbox.post(f"xero/invoices/{invoice.id}/edit", {"lines": [line]})
+    shop.pass_time(QUIET)
+    shop.work()
+    assert len(shop.lead(lead_id).notes) == 1
+
+
 @pytest.mark.parametrize("when", ["before", "after"])
 @pytest.mark.parametrize(
     "call", ["POST /v1.0/sessions$", "POST /v1.0/sessions/upload", "PUT /api/v4/leads/*/files", "PATCH /api/v4/leads"]
