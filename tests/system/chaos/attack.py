@@ -29,7 +29,7 @@ from tests.system.chaos.ground import (
     has_reconcile,
     reconcile,
 )
-from tests.system.chaos.incidents import INCIDENTS, SECONDS, Injection, Missed, Scene
+from tests.system.chaos.incidents import INCIDENTS, SECONDS, Injection, Missed, Scene, end_silence
 from tests.system.chaos.oracle import Books, Finding, Judge
 from tests.system.chaos.people import People
 from tests.system.chaos.tally import Blamed, Row
@@ -295,6 +295,7 @@ class Run:
             self.stop.wait(1.0)
             self.told("things that people did", people.done, people.done + people.planned)
             self.told("incidents", len(self.incidents), planned * self.wanted.demand.incidents)
+            end_silence(self.ground)
             if time.monotonic() > nudge_at:
                 self._try(self._nudge)
                 nudge_at = time.monotonic() + 20
@@ -334,6 +335,7 @@ class Run:
                 left = [f"{job['kind']} {job['state']}: {job['sentence']}" for job in self._left()]
                 raise NotAtRest(f"{len(left)} jobs and {self.ground.sandbox.pending()} webhooks are left: {left[:10]}")
             self.ground.sandbox.post("webhooks/flush")
+            end_silence(self.ground)
             left_jobs = self._try(self._nudge)
             self.told("jobs left", -1 if left_jobs is None else left_jobs, 0)
             quiet = quiet + 1 if left_jobs == 0 and not self.ground.sandbox.pending() else 0

@@ -34,6 +34,8 @@ RARE = 0.25
 SETTLES = 0.12
 
 STOP_KEY = "turns:kommo:stop"
+# Seconds: longer than after any refusal for too many.
+LONG_SILENCE = 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -341,15 +343,24 @@ def storm(vendor: str, call: str) -> Incident:
 
 
 def block(scene: Scene) -> tuple[bool, str]:
-    """Kommo shuts us out and lets us in again. The quarter of an hour for which we then leave it alone is cut short: no setting shrinks it."""
+    """Kommo shuts us out and lets us in again. How long we then leave it alone is cut short: see `end_silence`."""
     before = scene.sandbox.mark()
     scene.sandbox.post("kommo/block")
     scene.hurry()
     scene.pause(2, 3)
     scene.sandbox.post("kommo/unblock")
-    with _redis(scene) as client:
-        client.delete(STOP_KEY)
+    end_silence(scene.ground)
     return False, scene.met(before, 403)
+
+
+def end_silence(ground: Ground) -> None:
+    """After a block we leave Kommo alone for a quarter of an hour, and no setting shrinks it: the run can't wait for that.
+
+    A worker that stood still may hear of a block long after it was lifted.
+    """
+    with redis_py.Redis.from_url(ground.redis.url, socket_timeout=2) as client, suppress(redis_py.RedisError):
+        if client.pttl(STOP_KEY) > LONG_SILENCE * 1000:
+            client.delete(STOP_KEY)
 
 
 def token_xero(scene: Scene) -> tuple[bool, str]:
