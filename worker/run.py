@@ -1,27 +1,24 @@
 """One attempt: claim, hand over to the kind's handler under a lease, settle, ring for what comes next."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import timedelta
 from typing import Any
 
 import structlog
 
-from integrations.errors import LeaseLost, RateLimited, Unauthorised, Unreachable
+from integrations.errors import CallError, LeaseLost, Unauthorised
 from integrations.wire import CallRecord
 from worker import claims
-from worker.claims import Claim
+from worker.claims import Claim, Claimed
 from worker.handlers import HANDLERS, MOST, PRIORITIES
 from worker.jobs import Kind
 from worker.lease import Lease, boot_seconds
 from worker.settings import SettingsError
-from worker.verdicts import Failed, Verdict, Wait, capped, describe, verdict_on
+from worker.verdicts import NOBODYS_FAULT, Failed, Verdict, Wait, capped, describe, verdict_on
 from worker.workshop import NotSetUp, Workshop
 
 log = structlog.get_logger()
-
-# What has nothing to do with the company that a job kept: these tell nothing against its neighbours.
-NOBODYS_FAULT = (RateLimited, Unauthorised, Unreachable, NotSetUp)
 
 
 def attempt(workshop: Workshop, kind: Kind, job_id: int) -> None:
@@ -52,15 +49,24 @@ def _handle(workshop: Workshop, claim: Claim, lease: Lease, calls: list[CallReco
             on_call=calls.append,
             holder=claim.holder,
         )
-        return HANDLERS[claim.kind](claim.jobs, world)
+        told = HANDLERS[claim.kind](claim.jobs, world)
+        return {job.id: _own(workshop, claim, job, told[job.id]) for job in claim.jobs if job.id in told}
     except LeaseLost:
         log.warning("lease_lost", kind=claim.kind, jobs=[job.id for job in claim.jobs])
         return {}  # somebody else has them: there is nothing to settle
     except (NotSetUp, SettingsError) as error:
         return {job.id: Failed(str(error)) for job in claim.jobs}
     except Exception as error:  # noqa: BLE001  (whatever a handler raises becomes a verdict)
-        _log_error(workshop, claim, error)
+        _log_error(workshop, claim, claim.jobs, error)
         return {job.id: _judge(workshop, claim, job.attempts, error) for job in claim.jobs}
+
+
+def _own(workshop: Workshop, claim: Claim, job: Claimed, told: Verdict | CallError) -> Verdict:
+    """A handler's word on one job: an error that this job met by itself tells against nobody else."""
+    if not isinstance(told, CallError):
+        return told
+    _log_error(workshop, claim, [job], told)
+    return verdict_on(told, job.attempts, quiet=workshop.settings.timing.quiet_seconds)
 
 
 def _judge(workshop: Workshop, claim: Claim, attempts: int, error: Exception) -> Verdict:
@@ -75,13 +81,13 @@ def _judge(workshop: Workshop, claim: Claim, attempts: int, error: Exception) ->
     return verdict_on(error, attempts, quiet=workshop.settings.timing.quiet_seconds)
 
 
-def _log_error(workshop: Workshop, claim: Claim, error: Exception) -> None:
+def _log_error(workshop: Workshop, claim: Claim, jobs: Sequence[Claimed], error: Exception) -> None:
     if isinstance(error, Unauthorised):
         workshop.tokens(error.vendor, claim.connection).refused(error.reason)
     expected = isinstance(error, NOBODYS_FAULT)
     log.log(
         20 if expected else 40, "attempt_broke", kind=claim.kind, connection=claim.connection,
-        jobs=[job.id for job in claim.jobs], error=type(error).__name__, exc_info=None if expected else error,
+        jobs=[job.id for job in jobs], error=type(error).__name__, exc_info=None if expected else error,
     )  # fmt: skip
 
 

@@ -48,6 +48,9 @@ class Failed:
 
 Verdict = Done | Wait | Failed
 
+# What has nothing to do with the company that a job kept: these tell nothing against its neighbours.
+NOBODYS_FAULT = (RateLimited, Unauthorised, Unreachable)
+
 # 27 attempts reach past 72 hours: what broke on Friday evening can be mended on Monday, and no job is lost.
 MAX_ATTEMPTS = 27
 FIRST_WAIT = 5.0

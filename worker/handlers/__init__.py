@@ -6,6 +6,7 @@ tests/test_house.py fails until all of them agree.
 
 from collections.abc import Callable, Mapping, Sequence
 
+from integrations.errors import CallError
 from integrations.turns import Priority
 from worker.claims import Claimed
 from worker.handlers import attach_invoice, create_deal, create_invoice, sync_status
@@ -13,7 +14,8 @@ from worker.jobs import Kind
 from worker.verdicts import Verdict
 from worker.world import World
 
-Handler = Callable[[Sequence[Claimed], World], Mapping[int, Verdict]]
+# A verdict for each job, or the error that one of them met by itself; an error that is raised is everybody's.
+Handler = Callable[[Sequence[Claimed], World], Mapping[int, Verdict | CallError]]
 
 HANDLERS: Mapping[Kind, Handler] = {
     Kind.CREATE_INVOICE: create_invoice.handle,
@@ -22,9 +24,14 @@ HANDLERS: Mapping[Kind, Handler] = {
     Kind.CREATE_DEAL: create_deal.handle,
 }
 
-# How many jobs one claim takes: 50 invoices a create call and 50 deals a write, 40 invoices a read (xero.md 4.6, 4.10; kommo.md 3); a PDF is a call
-# of its own, and deals are made one by one, each looked for before.
-MOST: Mapping[Kind, int] = {Kind.CREATE_INVOICE: 50, Kind.ATTACH_INVOICE: 1, Kind.SYNC_STATUS: 40, Kind.CREATE_DEAL: 10}
+# How many jobs one claim takes: 50 invoices a create call and 50 deals a write, 40 invoices a read (xero.md 4.6, 4.10; kommo.md 3). A PDF is a call
+# of its own, and ten share the write of their field: more would hold a worker for long. Deals are made one by one, each looked for before.
+MOST: Mapping[Kind, int] = {
+    Kind.CREATE_INVOICE: 50,
+    Kind.ATTACH_INVOICE: 10,
+    Kind.SYNC_STATUS: 40,
+    Kind.CREATE_DEAL: 10,
+}
 
 PRIORITIES: Mapping[Kind, Priority] = {
     Kind.CREATE_INVOICE: Priority.NEW,

@@ -1,39 +1,65 @@
 """attach_invoice: the invoice's PDF, on its deal; a changed invoice becomes a new version of the same file.
 
 The file's uuid and version are stored after the last part and before attaching: a crash costs an orphan in the drive, never a second file on
-the deal, and attaching twice does nothing.
+the deal, and attaching twice does nothing. A PDF is a call of its own; the field that names the file is written on many deals at once.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from integrations.errors import Missing
+from integrations.errors import CallError, Missing, Rejected
 from integrations.kommo.entities import FileRef, LeadChange
 from worker import links
 from worker.claims import Claimed
 from worker.links import Link
 from worker.showing import gone
-from worker.verdicts import Done, Verdict
+from worker.verdicts import NOBODYS_FAULT, Done, Verdict
 from worker.world import World
 from worker.writing import write
 
-
-def handle(jobs: Sequence[Claimed], world: World) -> dict[int, Verdict]:
-    """Attach each job's PDF; a verdict for each."""
-    return {job.id: _attach(world, job) for job in jobs}
+Told = dict[int, Verdict | CallError]
 
 
-def _attach(world: World, job: Claimed) -> Verdict:
-    assert job.invoice is not None
+def handle(jobs: Sequence[Claimed], world: World) -> Told:
+    """Attach each job's PDF; a verdict for each, or the error that it met."""
     with world.database.reading() as session:
-        link = links.find_invoices(session, world.route.tenant_id, [job.invoice.invoice_id]).get(job.invoice.invoice_id)
+        known = links.find_invoices(
+            session, world.route.tenant_id, [job.invoice.invoice_id for job in jobs if job.invoice]
+        )
+    told: Told = {}
+    attached: dict[int, Link] = {}
+    for job in jobs:
+        try:
+            found = _attach(world, job, known)
+        except NOBODYS_FAULT as error:  # the rest would meet the same
+            told |= {other.id: error for other in jobs if other.id not in told and other.id not in attached}
+            break
+        except CallError as error:
+            told[job.id] = error
+            continue
+        if isinstance(found, Link):
+            attached[job.id] = found
+        else:
+            told[job.id] = found
+    return told | _name_files(world, attached)
+
+
+def _attach(world: World, job: Claimed, known: Mapping[str, Link]) -> Link | Verdict:
+    """The link of a deal that has the file now, so that only the field is missing; else the verdict."""
+    assert job.invoice is not None
+    link = known.get(job.invoice.invoice_id)
     if link is None or link.lead_id is None or link.pdf_wanted is None or link.gone:
         return Done("no deal shows this invoice")
     if link.pdf_shown == link.pdf_wanted:
         return Done("the deal has this version already")
     if link.pdf_stored != link.pdf_wanted:
         _store(world, link)
-    return _put_on_deal(world, link)
+    assert link.file_uuid is not None
+    try:
+        world.kommo.attach_file(link.lead_id, link.file_uuid)
+    except Missing:
+        return gone(world, link)
+    return link
 
 
 def _store(world: World, link: Link) -> None:
@@ -49,19 +75,36 @@ def _store(world: World, link: Link) -> None:
     )  # fmt: skip
 
 
-def _put_on_deal(world: World, link: Link) -> Verdict:
-    assert link.file_uuid is not None
-    assert link.lead_id is not None
+def _name_files(world: World, attached: Mapping[int, Link]) -> Told:
+    """Write the field that names the file, in one call; a deal that Kommo refuses is written by itself, and so are its neighbours."""
     try:
-        world.kommo.attach_file(link.lead_id, link.file_uuid)
-    except Missing:
-        return gone(world, link)
-    file = FileRef(link.file_uuid, link.file_version or "", link.file_name or "", link.file_size or 0)
-    written = write(world, [LeadChange(id=link.lead_id, fields={"XERO_INVOICE_PDF": file})])
-    if link.lead_id not in written.ids:
-        return gone(world, link)
-    _update(world, link, pdf_shown=link.pdf_stored)
-    return Done(f"{link.file_name} is on the deal")
+        return dict(_name(world, attached))
+    except Rejected as error:
+        if len(attached) <= 1:
+            return dict.fromkeys(attached, error)
+    except CallError as error:
+        return dict.fromkeys(attached, error)
+    told: Told = {}
+    for job_id, link in attached.items():
+        told |= _name_files(world, {job_id: link})
+    return told
+
+
+def _name(world: World, attached: Mapping[int, Link]) -> dict[int, Verdict]:
+    written = write(world, [LeadChange(id=link.lead_id or 0, fields=_field(link)) for link in attached.values()])
+    told: dict[int, Verdict] = {}
+    for job_id, link in attached.items():
+        if link.lead_id in written.ids:
+            _update(world, link, pdf_shown=link.pdf_stored)
+            told[job_id] = Done(f"{link.file_name} is on the deal")
+        else:
+            told[job_id] = gone(world, link)
+    return told
+
+
+def _field(link: Link) -> dict[int | str, FileRef]:
+    file = FileRef(link.file_uuid or "", link.file_version or "", link.file_name or "", link.file_size or 0)
+    return {"XERO_INVOICE_PDF": file}
 
 
 def _update(world: World, link: Link, **values: str | int | None) -> None:

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from integrations.errors import LeaseLost
+from integrations.errors import CallError, LeaseLost
 from integrations.turns import Priority
 from tests.worker.shop import Shop
 from worker import claims, links, sweep
@@ -29,7 +29,7 @@ class Frozen:
         shop.pass_time(11)
         sweep.sweep(shop.workshop.database, now=shop.now())
 
-    def go_on(self, handler: Kind) -> dict[int, Verdict]:
+    def go_on(self, handler: Kind) -> dict[int, Verdict | CallError]:
         """Thaw, and do the work as if nothing had happened."""
         jobs: tuple[Claimed, ...] = self.claim.jobs
         return dict(HANDLERS[handler](jobs, self.world))
