@@ -11,9 +11,10 @@ from integrations.errors import CallError, Missing, Rejected
 from integrations.kommo.entities import FileRef, LeadChange
 from worker import links
 from worker.claims import Claimed
+from worker.handlers.singly import one_by_one
 from worker.links import Link
 from worker.showing import gone
-from worker.verdicts import NOBODYS_FAULT, Done, Verdict
+from worker.verdicts import Done, Verdict
 from worker.world import World
 from worker.writing import write
 
@@ -26,21 +27,9 @@ def handle(jobs: Sequence[Claimed], world: World) -> Told:
         known = links.find_invoices(
             session, world.route.tenant_id, [job.invoice.invoice_id for job in jobs if job.invoice]
         )
-    told: Told = {}
-    attached: dict[int, Link] = {}
-    for job in jobs:
-        try:
-            found = _attach(world, job, known)
-        except NOBODYS_FAULT as error:  # the rest would meet the same
-            told |= {other.id: error for other in jobs if other.id not in told and other.id not in attached}
-            break
-        except CallError as error:
-            told[job.id] = error
-            continue
-        if isinstance(found, Link):
-            attached[job.id] = found
-        else:
-            told[job.id] = found
+    found = one_by_one(jobs, lambda job: _attach(world, job, known))
+    attached = {job_id: link for job_id, link in found.items() if isinstance(link, Link)}
+    told: Told = {job_id: word for job_id, word in found.items() if not isinstance(word, Link)}
     return told | _name_files(world, attached)
 
 
