@@ -74,6 +74,7 @@ def create_app(state: State, kit: Kit) -> Flask:
         return _respond(_connections(state, kit))
 
     @app.delete("/connections/<connection_id>")
+    @app.delete("/Connections/<connection_id>")
     def disconnect(connection_id: str) -> Response:
         return _respond(_disconnect(state, kit, connection_id))
 
