@@ -2,7 +2,7 @@
 
 from flask import Blueprint, Flask
 
-from sandbox.kommo.api import account, catalogs, clients, events, fields, files, leads, links, notes, webhooks
+from sandbox.kommo.api import account, bundles, catalogs, clients, events, fields, files, leads, links, notes, webhooks
 from sandbox.kommo.gate import Gate
 from sandbox.kommo.state import State
 
@@ -15,6 +15,7 @@ def create_app(state: State, gate: Gate) -> Flask:
     parts: list[Blueprint] = [
         account.blueprint(state),
         leads.blueprint(state),
+        bundles.blueprint(state),
         clients.blueprint(state, "contacts"),
         clients.blueprint(state, "companies"),
         catalogs.blueprint(state),
