@@ -6,10 +6,10 @@ A deal with a question waits: its next event or its client's wakes it, and what 
 from collections.abc import Sequence
 from datetime import date
 
-from integrations.kommo.entities import Product
+from integrations.kommo.entities import Client, Product
 from integrations.xero.entities import ContactDraft
 from worker import invoicing, links, showing
-from worker.billing import find_payer
+from worker.billing import Key, find_payers
 from worker.cases import Case, open_cases, without_invoice
 from worker.invoicing import Drafted
 from worker.questions import Mend, Question
@@ -58,16 +58,29 @@ def _entered_on(world: World, case: Case) -> date:
 
 def _find_payers(world: World, cases: Sequence[Case]) -> None:
     """One payer a client: the second deal of a client who is new in Xero waits until the first has made it."""
-    being_made: set[tuple[str, int]] = set()
+    strangers: dict[Key, tuple[Client, Client | None]] = {}
     for case in cases:
-        assert case.client is not None
-        key = (case.client.entity, case.client.id)
-        if key in being_made:
-            case.verdict = Wait(0, "its client is just being made in Xero, with another deal", counts=False)
-            continue
-        case.payer = case.payer or find_payer(world, case.client, case.person)
-        if isinstance(case.payer.contact, ContactDraft):
-            being_made.add(key)
+        if case.payer is None:
+            strangers.setdefault(_key(case), (_client(case), case.person))
+    found = find_payers(world, list(strangers.values()))
+    being_made: set[Key] = set()
+    for case in cases:
+        case.payer = case.payer or found.payers.get(_key(case))
+        if case.payer is None:
+            case.verdict = found.wait
+        elif isinstance(case.payer.contact, ContactDraft):
+            if _key(case) in being_made:
+                case.verdict = Wait(0, "its client is just being made in Xero, with another deal", counts=False)
+            being_made.add(_key(case))
+
+
+def _client(case: Case) -> Client:
+    assert case.client is not None
+    return case.client
+
+
+def _key(case: Case) -> Key:
+    return _client(case).entity, _client(case).id
 
 
 def _draft(world: World, case: Case, products: dict[tuple[int, int], Product]) -> Drafted | Question:

@@ -35,7 +35,12 @@ def invoice_page(invoice_id: str) -> str:
 
 def contact_number(account_id: int, entity: ClientEntity, client_id: int) -> str:
     """The mark on a Xero contact that we made (its ContactNumber, at most 50 characters: xero.md 6.2)."""
-    return f"kommo:{account_id}:{_SINGULAR[entity]}:{client_id}"
+    return f"{account_mark(account_id)}{_SINGULAR[entity]}:{client_id}"
+
+
+def account_mark(account_id: int) -> str:
+    """What the marks of all contacts begin with that we made for this account's clients."""
+    return f"kommo:{account_id}:"
 
 
 def check_reference(template: str) -> None:

@@ -1,9 +1,10 @@
 """Sending drafted invoices: written down before the call, and each judged by its own element of the answer."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import sqlalchemy as sa
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import IntegrityError, OperationalError
 from sqlalchemy.orm import Session
 
 from integrations.errors import CallError, LeaseLost, OutcomeUnknown
@@ -41,9 +42,8 @@ def send(world: World, drafted: Sequence[tuple[Case, Drafted]]) -> None:
         _close(world, sent, [case for case, _ in drafted])  # surely nothing was made
         raise
     told = [(case, made, answer) for (case, made), answer in zip(drafted, answers, strict=True)]
-    for case, made, answer in told:  # what was made is written down before anything else can go wrong
-        if isinstance(answer, Created):
-            _created(world, sent, case, made, answer)
+    # what was made is written down before anything else can go wrong
+    _created(world, sent, [_Made(case, made, answer) for case, made, answer in told if isinstance(answer, Created)])
     for case, _, answer in told:
         if isinstance(answer, Refused):
             _refused(world, sent, case, answer)
@@ -107,26 +107,52 @@ def _close(world: World, sent: Send, cases: Sequence[Case]) -> None:
         sends.close(session, sent.id, [_link(case).id for case in cases], now=world.now())
 
 
-def _created(world: World, sent: Send, case: Case, made: Drafted, answer: Created) -> None:
-    """The invoice's id, its client's, and the job for its PDF, in one commit."""
-    invoice, link = answer.invoice, _link(case)
-    remark = invoicing.total_remark(made.expected, invoice)
-    with world.database.begin() as session:
-        sends.close(session, sent.id, [link.id], now=world.now())
-        if not links.settle_invoice(session, link.id, invoice_id=invoice.id, number=invoice.number, now=world.now()):
-            # Another invoice was made while this answer was on its way. Which of the two stays is decided under a lease of its own.
-            double = InvoiceRef(world.route.tenant_id, invoice.id)
-            jobs.record(session, [Wanted(world.connection.name, Kind.CREATE_DEAL, invoice=double)], now=world.now())
-            case.verdict = Wait(0, f"{invoice.number} was made too late: another invoice is this deal's", counts=False)
-            return
-        link = session.get_one(Link, link.id)
-        link.remarks = [*link.remarks, *([remark] if remark else []), *answer.warnings]
-        link.pdf_wanted = statuses.pdf_fingerprint(invoice)
-        _remember_payer(session, world, case, Contact(invoice.contact_id, invoice.contact_name))
-        wish = Wanted(world.connection.name, Kind.ATTACH_INVOICE, lead=link.lead, invoice=link.invoice)
-        jobs.record(session, [wish], now=world.now())
-    case.link, case.invoice = link, invoice
-    _name_invoice(world, case)
+@dataclass(frozen=True, slots=True)
+class _Made:
+    """An invoice that Xero has just made, beside what was asked for."""
+
+    case: Case
+    drafted: Drafted
+    answer: Created
+
+
+def _created(world: World, sent: Send, made: Sequence[_Made]) -> None:
+    """The invoices' ids, their clients', and the jobs for their PDFs, in one commit: a burst must not wait for fifty."""
+    try:
+        with world.database.begin() as session:
+            taken = [(one, _settle(session, world, sent, one)) for one in made]
+    except (IntegrityError, OperationalError):
+        if len(made) == 1:
+            raise
+        for one in made:
+            _created(world, sent, [one])
+        return
+    for one, link in taken:
+        if link is None:
+            why = f"{one.answer.invoice.number} was made too late: another invoice is this deal's"
+            one.case.verdict = Wait(0, why, counts=False)
+        else:
+            one.case.link, one.case.invoice = link, one.answer.invoice
+
+
+def _settle(session: Session, world: World, sent: Send, made: _Made) -> Link | None:
+    """Tell the link its invoice; None where another invoice was made while this answer was on its way."""
+    case, invoice, link = made.case, made.answer.invoice, _link(made.case)
+    remark = invoicing.total_remark(made.drafted.expected, invoice)
+    sends.close(session, sent.id, [link.id], now=world.now())
+    if not links.settle_invoice(session, link.id, invoice_id=invoice.id, number=invoice.number, now=world.now()):
+        # Which of the two stays is decided under a lease of its own.
+        double = InvoiceRef(world.route.tenant_id, invoice.id)
+        jobs.record(session, [Wanted(world.connection.name, Kind.CREATE_DEAL, invoice=double)], now=world.now())
+        return None
+    link = session.get_one(Link, link.id)
+    link.remarks = [*link.remarks, *([remark] if remark else []), *made.answer.warnings]
+    link.pdf_wanted = statuses.pdf_fingerprint(invoice)
+    _remember_payer(session, world, case, Contact(invoice.contact_id, invoice.contact_name))
+    wish = Wanted(world.connection.name, Kind.ATTACH_INVOICE, lead=link.lead, invoice=link.invoice)
+    jobs.record(session, [wish], now=world.now())
+    _name_invoice(session, case, InvoiceRef(link.tenant_id, invoice.id))
+    return link
 
 
 def _remember_payer(session: Session, world: World, case: Case, contact: Contact) -> None:
@@ -138,12 +164,10 @@ def _remember_payer(session: Session, world: World, case: Case, contact: Contact
     )  # fmt: skip
 
 
-def _name_invoice(world: World, case: Case) -> None:
+def _name_invoice(session: Session, case: Case, invoice: InvoiceRef) -> None:
     """Tell the running job its invoice, so that nothing else about it runs meanwhile; if something does, the index says no, and that is all."""
-    invoice = case.link.invoice if case.link else None
-    assert isinstance(invoice, InvoiceRef)
     try:
-        with world.database.begin() as session:
+        with session.begin_nested():
             session.execute(sa.update(Job).where(Job.id == case.job.id).values(invoice=str(invoice)))
     except IntegrityError:
         return

@@ -155,6 +155,15 @@ def resolve_link(session: Session, link_id: int, *, now: datetime) -> None:
         close(session, send_id, [link_id], now=now)
 
 
+def sending_since(session: Session, scope: str, *, after: datetime) -> datetime | None:
+    """When the oldest call was sent that makes invoices of this organisation and still waits for its answer; `after`: others have died."""
+    waits = sa.select(sa.func.min(Send.sent_at)).where(
+        Send.closed_at.is_(None), Send.ended_at.is_(None), Send.what == "invoices", Send.sent_at > after,
+        Send.key.startswith(f"{scope}:", autoescape=True),
+    )  # fmt: skip
+    return session.scalar(waits)
+
+
 def is_open_elsewhere(session: Session, about: str, link_id: int) -> bool:
     """Whether a call about this is open for another link."""
     others = sa.select(Send.id).join(SendMember, SendMember.send_id == Send.id)

@@ -56,16 +56,14 @@ def show(world: World, pairs: Iterable[tuple[Link, Invoice]]) -> dict[int, Verdi
     ]  # fmt: skip
     written = write(world, changes)
     asked = {change.id for change in changes}
-    verdicts: dict[int, Verdict] = {}
-    for shown in wanted:
-        lead_id = shown.link.lead_id or 0
-        if lead_id in asked and lead_id not in written.ids:
-            verdicts[shown.link.id] = gone(world, shown.link)
-            continue
+    absent = asked - written.ids
+    there = [shown for shown in wanted if shown.link.lead_id not in absent]
+    if there:
         with world.begin() as session:
-            _remember(session, shown, written.dropped, now=world.now())
-        verdicts[shown.link.id] = Done(statuses.message(shown.invoice, shown.label))
-    return verdicts
+            for shown in there:
+                _remember(session, shown, written.dropped, now=world.now())
+    verdicts: dict[int, Verdict] = {one.link.id: Done(statuses.message(one.invoice, one.label)) for one in there}
+    return verdicts | {one.link.id: gone(world, one.link) for one in wanted if one.link.lead_id in absent}
 
 
 def is_shown(world: World, link: Link, invoice: Invoice) -> bool:

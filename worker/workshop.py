@@ -117,6 +117,7 @@ class Workshop:
             quiet=timedelta(seconds=timing.quiet_seconds),
             read_timeout=timedelta(seconds=timing.read_timeout_seconds),
             redis=self.redis,
+            vendors_minute=timedelta(minutes=1 / timing.time_factor),
             holder=holder,
         )
 

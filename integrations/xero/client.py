@@ -33,6 +33,7 @@ ORGANISATION = "ORGANISATION"  # a grant may also reach a practice (xero.md 1.5)
 IDS = 40  # as many as an address holds (xero.md 2.1)
 # Pages with lines: large enough that a day's changes are one call, small enough that an answer is a second's work.
 PAGE = 250
+LARGEST_PAGE = 1000  # contacts have no lines, and are small
 JSON = {"Accept": "application/json"}  # XML without it (xero.md 4.1)
 
 Query = list[tuple[str, str | int]]
@@ -46,6 +47,10 @@ class Xero:
         self._wire = wire
         self._base_url = base_url.rstrip("/")
         self._priority = priority
+
+    def at(self, priority: Priority) -> "Xero":
+        """The same organisation, for calls of another class."""
+        return Xero(self._wire, base_url=self._base_url, tenant_id=self.tenant_id, priority=priority)
 
     def tenants(self) -> list[Tenant]:
         """The organisations that the grant reaches, in no order that means anything (xero.md 1.5)."""
@@ -90,6 +95,12 @@ class Xero:
     def contacts_named(self, name: str) -> list[Contact]:
         """Active contacts of that name, whatever its case and accents (xero.md 6.1)."""
         return self._contacts_where("Name", name)
+
+    def contacts_marked(self, mark: str) -> tuple[list[Contact], bool]:
+        """Contacts whose number (or name) holds this, archived and merged ones too; and whether these are all of them: one page is read."""
+        query: Query = [("searchTerm", mark), ("includeArchived", "true"), ("page", 1), ("pageSize", LARGEST_PAGE)]
+        found = self._all("/Contacts", "Contacts", contacts.parse_contact, query)
+        return found, len(found) < LARGEST_PAGE
 
     def create_invoices(self, body: bytes, *, idempotency_key: str) -> list[Created | Refused]:
         """Make the invoices of `body` (see `invoice_body`); what became of each, in order.

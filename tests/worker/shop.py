@@ -63,6 +63,11 @@ class Shop:
         body = {"contact": {"name": contact}, "status": "AUTHORISED", "lines": [line], **more}
         return str(self.sandbox.post("xero/invoices", body)["id"])
 
+    def company_of(self, lead_id: int) -> int:
+        """The company that a deal is with."""
+        leads = self.sandbox.books()["kommo"]["leads"]
+        return int(next(lead["company"] for lead in leads if lead["id"] == lead_id))
+
     def entered(self, *lead_ids: int) -> list[int]:
         """Kommo says that these deals entered the stage."""
         return self.record(

@@ -7,42 +7,66 @@ from collections.abc import Sequence
 
 from sqlalchemy.orm import Session
 
+from integrations.errors import CallError
 from integrations.xero.entities import Invoice
 from worker import dealing, jobs, links, sends
 from worker.claims import Claimed
 from worker.dealmaking import make_deal
+from worker.handlers.singly import one_by_one
 from worker.handlers.sync_status import read
 from worker.jobs import Kind, LeadRef, Wanted
 from worker.links import Link
 from worker.outcomes import DEAD
-from worker.verdicts import Done, Failed, Verdict
+from worker.verdicts import Done, Failed, Verdict, Wait
 from worker.world import World
 
+# Xero tells of an invoice before its answer to our own call has come: in a second its link is known, and no read is spent.
+OURS_PERHAPS = Wait(1, "invoices of ours are just being made, and this may be one of them", counts=False)
 
-def handle(claimed: Sequence[Claimed], world: World) -> dict[int, Verdict]:
-    """Make the deals that are wanted; a verdict for each job."""
-    ids = [job.invoice.invoice_id for job in claimed if job.invoice]
+
+def handle(claimed: Sequence[Claimed], world: World) -> dict[int, Verdict | CallError]:
+    """Make the deals that are wanted; a verdict for each job, or the error that it met."""
+    told: dict[int, Verdict | CallError] = {}
     with world.database.reading() as session:
-        known = links.find_invoices(session, world.route.tenant_id, ids)
-    invoices = read(world, ids)
-    verdicts: dict[int, Verdict] = {}
+        known = links.find_invoices(session, world.route.tenant_id, _ids(claimed))
+        sending = sends.sending_since(session, world.route.tenant_id, after=world.now() - world.read_timeout)
     for job in claimed:
-        assert job.invoice is not None
-        invoice = invoices.get(job.invoice.invoice_id)
-        link = known.get(job.invoice.invoice_id)
-        verdicts[job.id] = _one(world, job, invoice, link) if invoice else Done("Xero does not know this invoice")
-    return verdicts
+        link = known.get(_id(job))
+        if link and link.lead_id is not None and (link.origin == links.Origin.DEAL or link.noted_at):
+            told[job.id] = _sync(world, link)
+        elif link is None and sending and sending <= job.recorded_at:
+            told[job.id] = OURS_PERHAPS
+    rest = [job for job in claimed if job.id not in told]
+    invoices = read(world, _ids(rest))
+    made = _made_by_us(world, [invoices[_id(job)] for job in rest if _id(job) in invoices and _id(job) not in known])
+
+    def make(job: Claimed) -> Verdict:
+        if (invoice := invoices.get(_id(job))) is None:
+            return Done("Xero does not know this invoice")
+        return _one(world, job, invoice, known.get(invoice.id), is_ours=invoice.id in made)
+
+    return told | one_by_one(rest, make)
 
 
-def _one(world: World, job: Claimed, invoice: Invoice, link: Link | None) -> Verdict:
-    if link and link.lead_id is not None and link.origin == links.Origin.DEAL:
-        return _sync(world, link)
-    if link and link.lead_id is not None and link.noted_at:
-        return _sync(world, link)
+def _id(job: Claimed) -> str:
+    assert job.invoice is not None
+    return job.invoice.invoice_id
+
+
+def _ids(jobs: Sequence[Claimed]) -> list[str]:
+    return [_id(job) for job in jobs]
+
+
+def _made_by_us(world: World, invoices: Sequence[Invoice]) -> set[str]:
+    """Which of them bear a deal's mark and were made by our app: a copy that a person made bears the mark too."""
+    marked = [invoice.id for invoice in invoices if world.lead_of(invoice.url) is not None]
+    return world.xero.made_by_us(marked) if marked else set()
+
+
+def _one(world: World, job: Claimed, invoice: Invoice, link: Link | None, *, is_ours: bool) -> Verdict:
     if link is None:
-        ours = _ours(world, job, invoice)
-        if ours is not None:
-            return ours
+        if is_ours and (lead_id := world.lead_of(invoice.url)) is not None:
+            return _ours(world, job, invoice, lead_id)
         if (refusal := _unwanted(world, invoice)) is not None:
             return refusal
     return make_deal(world, job, invoice, link)
@@ -58,14 +82,11 @@ def _unwanted(world: World, invoice: Invoice) -> Verdict | None:
     return None
 
 
-def _ours(world: World, job: Claimed, invoice: Invoice) -> Verdict | None:
+def _ours(world: World, job: Claimed, invoice: Invoice, lead_id: int) -> Verdict:
     """An invoice with a deal's mark that our app made: its link is told, if the answer to our call was lost, and it is synced.
 
     A copy that a person made of one of ours bears the mark too, but our app did not make it: it is theirs, and gets a deal of its own.
     """
-    lead_id = world.lead_of(invoice.url)
-    if lead_id is None or not world.xero.made_by_us([invoice.id]):
-        return None
     lead = LeadRef(world.route.account_id, lead_id)
     with world.begin() as session:
         link = links.for_leads(session, lead.account_id, [lead_id]).get(lead_id)

@@ -2,9 +2,16 @@
 
 from collections import Counter
 
+import sqlalchemy as sa
+
+from tests.conftest import wait_until
 from tests.worker.shop import Shop
+from worker import links, sends
+from worker.contacts import ContactPair
 from worker.handlers import MOST
 from worker.jobs import Kind
+from worker.links import Link
+from worker.run import attempt
 
 
 def approved(shop: Shop, count: int) -> list[int]:
@@ -12,8 +19,7 @@ def approved(shop: Shop, count: int) -> list[int]:
     first = shop.deal("First")
     shop.entered(first)
     shop.work()
-    company = next(deal["company"] for deal in shop.sandbox.books()["kommo"]["leads"] if deal["id"] == first)
-    return [shop.deal(f"Deal {number}", company=company) for number in range(count)]
+    return [shop.deal(f"Deal {number}", company=shop.company_of(first)) for number in range(count)]
 
 
 def counted(shop: Shop, since: int) -> Counter[str]:
@@ -64,3 +70,78 @@ def test_a_deal_that_refuses_its_file_field_fails_no_neighbour(shop: Shop):
     shop.work()
     assert all(shop.lead(lead_id).fields["XERO_INVOICE_PDF"] for lead_id in deals)
     assert shop.unfinished() == []
+
+
+def test_many_new_clients_are_looked_for_with_one_call_each_and_one_for_all_marks(shop: Shop):
+    deals = [shop.deal(f"Deal {n}", company={"name": f"Newcomer {n} Ltd"}) for n in range(6)]
+    since = shop.sandbox.mark()
+    shop.entered(*deals)
+    shop.work()
+    calls = counted(shop, since)
+    assert calls["xero GET /api.xro/2.0/Contacts"] == len(deals) + 1
+    assert calls["xero PUT /api.xro/2.0/Invoices"] == 1
+    assert all(len(shop.books().invoices_for(lead_id)) == 1 for lead_id in deals)
+    assert shop.unfinished() == []
+
+
+def test_a_contact_that_bears_our_mark_is_found_among_many_whatever_it_is_called_now(shop: Shop):
+    first = shop.deal("First", company={"name": "Renamed Ltd"})
+    shop.entered(first)
+    shop.work()
+    (contact,) = (one for one in shop.sandbox.books()["xero"]["contacts"] if one["name"] == "Renamed Ltd")
+    shop.sandbox.patch(f"xero/contacts/{contact['id']}", {"name": "Called otherwise in Xero"})
+    with shop.workshop.database.begin() as session:
+        session.execute(sa.delete(ContactPair))
+    again = shop.deal("Again", company=shop.company_of(first))
+    others = [shop.deal(f"Deal {n}", company={"name": f"Newcomer {n} Ltd"}) for n in range(3)]
+    shop.entered(again, *others)
+    shop.work()
+    (invoice,) = shop.books().invoices_for(again)
+    assert invoice.contact == "Called otherwise in Xero"
+    assert [one["name"] for one in shop.sandbox.books()["xero"]["contacts"]].count("Renamed Ltd") == 0
+
+
+def test_clients_for_whom_there_is_no_turn_wait_and_the_others_get_their_invoices(shop: Shop):
+    known = approved(shop, 2)
+    deals = [shop.deal(f"Deal {n}", company={"name": f"Newcomer {n} Ltd"}) for n in range(8)]
+    (first, *_) = shop.entered(*known, *deals)
+    shop.fault("xero", "GET /api.xro/2.0/Contacts", 429, when="before", skip=4, retry_after=1)
+    attempt(shop.workshop, Kind.CREATE_INVOICE, first)
+    made = [lead_id for lead_id in (*known, *deals) if shop.books().invoices_for(lead_id)]
+    assert set(known) < set(made) < {*known, *deals}
+    until_done(shop)
+    assert all(len(shop.books().invoices_for(lead_id)) == 1 for lead_id in (*known, *deals))
+
+
+def until_done(shop: Shop) -> None:
+    """Minutes pass, of which the sandbox's are short."""
+
+    def is_done() -> bool:
+        shop.pass_time(1)
+        shop.work()
+        return shop.unfinished() == []
+
+    wait_until(is_done, timeout=30, pause=0.2)
+
+
+def test_an_event_about_an_invoice_that_we_are_just_making_costs_no_read(shop: Shop):
+    (lead_id,) = approved(shop, 1)
+    invoice_id = "0aa4b4d3-93a5-4f94-a3a0-8a3e2f5e8d11"
+    link = Link(
+        connection="demo", origin=links.Origin.DEAL, account_id=shop.account_id, lead_id=lead_id, tenant_id=shop.tenant_id,
+        made_at=shop.now(), remarks=[],
+    )  # fmt: skip
+    with shop.workshop.database.begin() as session:
+        session.add(link)
+        session.flush()
+        sends.open_send(
+            session, connection="demo", scope=shop.tenant_id, what="invoices", body=b"", members={link.id: None}, now=shop.now()
+        )  # fmt: skip
+    since = shop.sandbox.mark()
+    (job_id,) = shop.raised(invoice_id)
+    shop.work()
+    assert shop.calls(since) == []
+    assert shop.job(job_id).attempts == 0
+    shop.pass_time(3)  # longer than a call may take: whoever sent that has died
+    shop.work()
+    assert [call for call in shop.calls(since) if "Invoices" in call]
