@@ -39,6 +39,8 @@ PERIODS = {
     "BRIDGE_RECONCILE_SECONDS": "90",
 }
 LEASE, QUIET, READ_TIMEOUT = (float(PERIODS[f"BRIDGE_{name}_SECONDS"]) for name in ("LEASE", "QUIET", "READ_TIMEOUT"))
+# A run does a week's work in minutes, and no day passes meanwhile.
+DAY_LIMIT = 50_000
 CONCURRENCY = {"CELERY_WORKER_CONCURRENCY": "2", "WEB_CONCURRENCY": "1"}
 
 # The room that SQLite has on a disk that is to be full.
@@ -136,6 +138,9 @@ def ground(folder: Path, *, database: str, say: Say) -> Iterator[Ground]:
             folder=folder, sandbox=sandbox.ready, redis_url=redis.url, database_url=ledger.url
         )  # fmt: skip
         settings = settings | PERIODS | CONCURRENCY
+        sandbox.patch("settings", {"xero": {"day_limit": DAY_LIMIT}})
+        with Path(settings["CONNECTIONS_FILE"]).open("a", encoding="utf-8") as file:
+            file.write(f"\n[connection.limits]\nxero_day = {DAY_LIMIT}\n")
         processes, desk = Processes(crew, settings), Processes(clerks, settings)
         bring_up(processes, sandbox, kinds=KINDS, say=say)
         yield Ground(folder, sandbox, processes, desk, redis, folder / "redis", machines, ledger)

@@ -10,7 +10,7 @@ from rich.table import Table
 
 from tests.system.chaos.attack import Outcome
 from tests.system.chaos.catalogue import BY_NAME
-from tests.system.chaos.ground import KINDS, PERIODS
+from tests.system.chaos.ground import DAY_LIMIT, KINDS, PERIODS
 from tests.system.chaos.tally import Blamed
 
 COLUMNS = ("Fault", "Injected", "Between commit and answer", "Survived", "Lost", "Doubled", "Wrong")
@@ -44,7 +44,8 @@ def facts(outcome: Outcome) -> list[str]:
     return [
         f"commit {outcome.commit}, {datetime.now(UTC):%Y-%m-%d}; {outcome.seconds:.0f} s in all, at rest {outcome.at_rest:.0f} s after the last fault",
         ", ".join(f"{count} {kind}" for kind, count in KINDS.items()) + f"; {wanted.database}; seed {wanted.seed}",
-        " ".join(f"{name.removeprefix('BRIDGE_')}={value}" for name, value in PERIODS.items()),
+        " ".join(f"{name.removeprefix('BRIDGE_')}={value}" for name, value in PERIODS.items())
+        + f"; calls that Xero takes a day: {DAY_LIMIT}",
         f"asked of each fault: {demand.least} strikes, {demand.between} of them between a commit and its answer where that can be",
         f"people: {made}",
         f"jobs: {_listed(outcome.jobs)}; calls: {_listed(outcome.calls)}; refused for too many: {_listed(outcome.refusals) or 'none'}",
