@@ -111,20 +111,22 @@ def _compare(workshop: Workshop, world: World, *, since: datetime | None, dry_ru
 
 
 def _read_deals(world: World, found: Found, since: datetime) -> None:
-    """Deals that entered the stage, by the log, or are there and were touched."""
+    """Deals that entered the stage, by the log, or are there and were touched; and those that were made there and have left it since."""
     triggers = sorted(world.route.triggers)
-    events = world.kommo.entered(triggers, since)
+    moves = world.kommo.moved(since)
+    events = [event for event in moves if (event.pipeline_id, event.status_id) in triggers]
+    left = {event.lead_id for event in moves if (event.left_pipeline_id, event.left_status_id) in triggers}
     there = world.kommo.leads_updated_since(triggers, since)
-    found.see(Side.KOMMO, [event.at for event in events])
+    found.see(Side.KOMMO, [event.at for event in moves])
     found.see(Side.KOMMO, [lead.updated_at for lead in there])
     # an old deal that lies there and was only touched has not entered the stage
     entered = {lead.id: lead.created_at for lead in there if lead.created_at >= since}
     entered |= {event.lead_id: event.at for event in events}
     account_id = world.route.account_id
     with world.database.reading() as session:
-        known = links.for_leads(session, account_id, entered.keys() | {lead.id for lead in there})
+        known = links.for_leads(session, account_id, entered.keys() | left | {lead.id for lead in there})
         waiting = _waiting(session, world.connection.name)
-    missing = {lead_id for lead_id in entered if lead_id not in known}
+    missing = {lead_id for lead_id in entered.keys() | left if lead_id not in known}
     missing |= {lead_id for lead_id, link in known.items() if not link.invoice_id}
     missing |= {link.lead_id for link in waiting if link.lead_id is not None}
     found.wanted |= {

@@ -225,6 +225,10 @@ class Kommo:
             found |= {event.id: event for event in self._events("lead_status_changed", since, batch, among)}
         return sorted(found.values(), key=lambda event: (event.at, event.id))
 
+    def moved(self, since: datetime) -> list[Event]:
+        """All moves of leads between stages, in one list: a filter by the stage that was left would be a call of its own."""
+        return self._events("lead_status_changed", since, [])
+
     def has_taken_in_others(self, lead_id: int, since: datetime) -> bool:
         """Whether another lead was merged into this one, by the log of events."""
         return bool(self._events("entity_merged", since, [lead_id]))

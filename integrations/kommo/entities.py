@@ -255,7 +255,7 @@ class Hook:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """An entry of Kommo's event log; stage events carry the stage that the lead entered (kommo.md 11.3)."""
+    """An entry of Kommo's event log; stage events carry the stage that the lead entered, and the one that it left (kommo.md 11.3)."""
 
     id: str
     kind: str
@@ -263,3 +263,5 @@ class Event:
     at: datetime
     pipeline_id: int | None = None
     status_id: int | None = None
+    left_pipeline_id: int | None = None
+    left_status_id: int | None = None

@@ -1,6 +1,6 @@
 """Leads and their products, in Kommo's shapes (kommo.md 5, 8). Pure."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -113,10 +113,8 @@ def write_change(change: LeadChange, zone: ZoneInfo) -> Json:
 
 
 def parse_event(said: Any) -> Event:
-    """An entry of the log; those of a stage say which was entered (kommo.md 11.3)."""
-    after: Sequence[Any] = said.get("value_after") or ()
-    stages = [entry["lead_status"] for entry in after if isinstance(entry, dict) and "lead_status" in entry]
-    entered = stages[0] if stages else {}
+    """An entry of the log; those of a stage say which was entered and which was left (kommo.md 11.3)."""
+    entered, left = _stage_of(said.get("value_after")), _stage_of(said.get("value_before"))
     return Event(
         id=str(said["id"]),
         kind=str(said["type"]),
@@ -124,7 +122,14 @@ def parse_event(said: Any) -> Event:
         at=instant(said["created_at"]),
         pipeline_id=int(entered["pipeline_id"]) if "pipeline_id" in entered else None,
         status_id=int(entered["id"]) if "id" in entered else None,
+        left_pipeline_id=int(left["pipeline_id"]) if "pipeline_id" in left else None,
+        left_status_id=int(left["id"]) if "id" in left else None,
     )
+
+
+def _stage_of(values: Sequence[Any] | None) -> Mapping[str, Any]:
+    stages = (entry["lead_status"] for entry in values or () if isinstance(entry, dict) and "lead_status" in entry)
+    return next(stages, {})
 
 
 def parse_ids(said: Any, name: str) -> list[int]:
