@@ -2,6 +2,8 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from typing import Any, Literal, Self, TypeVar
 
 from integrations import exact_json
@@ -23,6 +25,14 @@ class Answer:
     status: int
     headers: Mapping[str, str]
     content: bytes
+
+    @property
+    def at(self) -> datetime | None:
+        """When it was given, by the vendor's clock; None where it does not say."""
+        try:
+            return parsedate_to_datetime(self.headers.get("Date", "")).astimezone(UTC)
+        except ValueError:
+            return None
 
     @property
     def media_type(self) -> str:

@@ -19,7 +19,6 @@ from worker import contacts, dealing, links, marks, outcomes, sends, showing, wr
 from worker.claims import Claimed
 from worker.clients import choose_client
 from worker.links import Link
-from worker.outcomes import OVERLAP
 from worker.sends import Send
 from worker.verdicts import Done, Verdict, Wait
 from worker.world import World
@@ -66,7 +65,7 @@ def _new_link(world: World, invoice: Invoice) -> Link:
 
 def _make_lead(world: World, job: Claimed, invoice: Invoice, link: Link) -> None:
     def find(since: datetime) -> int | None:
-        made = world.kommo.leads_created_since(since - OVERLAP)
+        made = outcomes.made_since(world, world.kommo, world.kommo.leads_created_since, since)
         return next((lead.id for lead in made if lead.text("XERO_INVOICE_ID") == invoice.id), None)
 
     def settle(session: Session, lead_id: int) -> None:

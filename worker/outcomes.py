@@ -4,10 +4,13 @@ First a quiet period, in which a call that the vendor still works on may end; th
 nothing is there, the links are free to be sent again, under a new key.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import TypeVar
 
+from integrations.kommo.client import Kommo
+from integrations.xero.client import Xero
 from integrations.xero.entities import Invoice, InvoiceStatus
 from worker import links, sends
 from worker.claims import Claimed
@@ -16,7 +19,9 @@ from worker.sends import Drafted, Send
 from worker.verdicts import Failed, Verdict, Wait
 from worker.world import World
 
-# Xero's clock and ours differ, and If-Modified-Since counts in whole seconds.
+T = TypeVar("T")
+
+# A vendor's clock and ours differ, and If-Modified-Since counts in whole seconds.
 OVERLAP = timedelta(minutes=5)
 
 DEAD = frozenset({InvoiceStatus.DELETED, InvoiceStatus.VOIDED})
@@ -57,8 +62,15 @@ def end_of(world: World, send: Send, jobs: Sequence[Claimed]) -> datetime:
     return max(deaths) if deaths else send.sent_at + world.read_timeout
 
 
+def made_since(world: World, clock: Kommo | Xero, look: Callable[[datetime], list[T]], since: datetime) -> list[T]:
+    """What a vendor's list has from a moment of our clock on, with overlap; where theirs is far behind ours, from as much earlier on."""
+    found = look(since - OVERLAP)
+    behind = world.now() - (clock.heard_at or world.now())
+    return look(since - OVERLAP - behind) if behind > OVERLAP / 2 else found
+
+
 def _look(world: World, send: Send, members: Sequence[Link], told: Resolved) -> None:
-    made = world.xero.invoices_made_by_us(send.sent_at - OVERLAP)
+    made = made_since(world, world.xero, world.xero.invoices_made_by_us, send.sent_at)
     with world.database.reading() as session:
         others = links.find_invoices(session, world.route.tenant_id, [invoice.id for invoice in made])
         drafts = sends.drafted(session, send.id)

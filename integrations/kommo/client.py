@@ -53,6 +53,7 @@ class Kommo:
 
     def __init__(self, wire: Wire, *, base_url: str, timezone: ZoneInfo, priority: Priority = Priority.NEW) -> None:
         self.timezone = timezone
+        self.heard_at: datetime | None = None  # the last answer's time, by Kommo's clock
         self._wire = wire
         self._base_url = base_url.rstrip("/")
         self._priority = priority
@@ -282,7 +283,7 @@ class Kommo:
     def _send(
         self, method: str, path: str, *, write: bool, effect: Effect, params: Query = (), json_body: Json = None
     ) -> Answer:
-        return self._wire.send(
+        answer = self._wire.send(
             method,
             f"{self._base_url}/api/v4{path}",
             headers={"Accept": "application/json"},
@@ -295,6 +296,8 @@ class Kommo:
             limits=limits.heard,
             shown=f"/api/v4{path}",
         )
+        self.heard_at = answer.at or self.heard_at
+        return answer
 
     def _drive(
         self, url: str, shown: str, *, json_body: Json = None, content: bytes | None = None, mime: str | None = None

@@ -44,6 +44,7 @@ class Xero:
 
     def __init__(self, wire: Wire, *, base_url: str, tenant_id: str, priority: Priority = Priority.NEW) -> None:
         self.tenant_id = tenant_id
+        self.heard_at: datetime | None = None  # the last answer's time, by Xero's clock
         self._wire = wire
         self._base_url = base_url.rstrip("/")
         self._priority = priority
@@ -240,7 +241,7 @@ class Xero:
         json_body: Json = None,
         content: bytes | None = None,
     ) -> Answer:
-        return self._wire.send(
+        answer = self._wire.send(
             method,
             f"{self._base_url}{path}",
             headers=headers,
@@ -254,6 +255,8 @@ class Xero:
             limits=limits.heard,
             shown=path,
         )
+        self.heard_at = answer.at or self.heard_at
+        return answer
 
 
 def _summarised(error: Rejected, sent: int) -> list[Created | Refused]:
