@@ -103,7 +103,7 @@ def hits_for(world: World, link: Link, nobodys: Sequence[Invoice], draft: Drafte
     One that a person deleted or voided meanwhile counts if it is the only one: what was decided in Xero is not undone by a second invoice.
     """
     by_url = [one for one in nobodys if world.lead_of(one.url) == link.lead_id]
-    unmarked = [one for one in nobodys if world.lead_of(one.url) is None]
+    unmarked = [one for one in nobodys if world.connection_of(one.url) is None]
     by_reference = [one for one in unmarked if draft and draft.reference and one.reference == draft.reference]
     hits = by_url or by_reference or [one for one in unmarked if draft and draft.is_like(one)][:1]
     return [one for one in hits if one.status not in DEAD] or hits[-1:]

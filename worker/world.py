@@ -18,7 +18,7 @@ from worker.connections import Connection
 from worker.database import Database
 from worker.facts import Facts, KnownFacts
 from worker.invoicing import Books, Rules
-from worker.routes import Route
+from worker.routes import Route, find_connections
 
 
 @dataclass(frozen=True)
@@ -89,6 +89,17 @@ class World:
     def lead_of(self, url: str) -> int | None:
         """The deal whose mark this is, under any subdomain that the account ever had."""
         return marks.marked_lead(url, self.route.subdomains)
+
+    def connection_of(self, url: str) -> str | None:
+        """The connection whose deal's mark this is: ours, or one of another Kommo account with the same organisation."""
+        routes = (self.route, *self._neighbours)
+        return next((one.connection for one in routes if marks.marked_lead(url, one.subdomains) is not None), None)
+
+    @cached_property
+    def _neighbours(self) -> tuple[Route, ...]:
+        with self.database.reading() as session:
+            found = find_connections(session, tenant_id=self.route.tenant_id)
+        return tuple(route for route in found if route.connection != self.route.connection)
 
 
 def books_of(facts: Facts) -> Books:

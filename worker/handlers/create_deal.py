@@ -59,7 +59,7 @@ def _ids(jobs: Sequence[Claimed]) -> list[str]:
 
 def _made_by_us(world: World, invoices: Sequence[Invoice]) -> set[str]:
     """Which of them bear a deal's mark and were made by our app: a copy that a person made bears the mark too."""
-    marked = [invoice.id for invoice in invoices if world.lead_of(invoice.url) is not None]
+    marked = [invoice.id for invoice in invoices if world.connection_of(invoice.url)]
     return world.xero.made_by_us(marked) if marked else set()
 
 
@@ -67,9 +67,18 @@ def _one(world: World, job: Claimed, invoice: Invoice, link: Link | None, *, is_
     if link is None:
         if is_ours and (lead_id := world.lead_of(invoice.url)) is not None:
             return _ours(world, job, invoice, lead_id)
+        if is_ours and (owner := world.connection_of(invoice.url)):
+            return _hand_over(world, job, owner)
         if (refusal := _unwanted(world, invoice)) is not None:
             return refusal
     return make_deal(world, job, invoice, link)
+
+
+def _hand_over(world: World, job: Claimed, owner: str) -> Verdict:
+    """It was made for a deal of another Kommo account, whose connection shares our organisation: never a deal of ours."""
+    with world.begin() as session:
+        jobs.record(session, [Wanted(owner, Kind.CREATE_DEAL, invoice=job.invoice)], now=world.now())
+    return Done(f"it is the invoice of a deal of the connection {owner}")
 
 
 def _unwanted(world: World, invoice: Invoice) -> Verdict | None:
@@ -106,10 +115,9 @@ def _ours(world: World, job: Claimed, invoice: Invoice, lead_id: int) -> Verdict
 def _take_up(world: World, session: Session, link: Link, job: Claimed) -> None:
     """Nobody needs to look for this link's invoice any more; what the deal lacks of it, and what changed meanwhile, is shown."""
     sends.resolve_link(session, link.id, now=world.now())
-    name = world.connection.name
     wanted = [
-        Wanted(name, Kind.CREATE_INVOICE, lead=link.lead),
-        Wanted(name, Kind.SYNC_STATUS, lead=link.lead, invoice=job.invoice),
+        Wanted(link.connection, Kind.CREATE_INVOICE, lead=link.lead),
+        Wanted(link.connection, Kind.SYNC_STATUS, lead=link.lead, invoice=job.invoice),
     ]
     jobs.record(session, wanted, now=world.now())
 
@@ -141,6 +149,7 @@ def _relink(world: World, invoice: Invoice, lead_id: int) -> Link:
 
 def _sync(world: World, link: Link) -> Verdict:
     with world.database.begin() as session:
-        wish = Wanted(world.connection.name, Kind.SYNC_STATUS, lead=link.lead, invoice=link.invoice)
+        sends.resolve_link(session, link.id, now=world.now())  # both sides are known: nothing is to be looked for
+        wish = Wanted(link.connection, Kind.SYNC_STATUS, lead=link.lead, invoice=link.invoice)
         jobs.record(session, [wish], now=world.now())
     return Done(f"deal {link.lead_id} shows it")

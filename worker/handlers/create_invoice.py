@@ -6,22 +6,28 @@ left without a verdict.
 
 from collections.abc import Sequence
 
-from worker import links, outcomes, sends, showing
+from worker import jobs, links, outcomes, sends, showing
 from worker.cases import Case, open_cases
 from worker.claims import Claimed
 from worker.drafting import draft
 from worker.handlers.sync_status import GONE
 from worker.handlers.sync_status import read as read_invoices
+from worker.jobs import Kind, Wanted
 from worker.links import Link
 from worker.reading import read
 from worker.sending import send
 from worker.verdicts import Done, Failed, Verdict, Wait
 from worker.world import World
 
+ELSEWHERE = (
+    "This deal's invoice was sent to the organisation that the connection had before, {tenant}. "
+    "Connect it to that one again, run its setup, and replay: then it is known what came of it."
+)
 
-def handle(jobs: Sequence[Claimed], world: World) -> dict[int, Verdict]:
+
+def handle(claimed: Sequence[Claimed], world: World) -> dict[int, Verdict]:
     """Invoice these deals; a verdict for each job."""
-    cases = [Case(job) for job in jobs]
+    cases = [Case(job) for job in claimed]
     _recall(world, cases)
     _resolve(world, cases)
     read(world, open_cases(cases))
@@ -35,19 +41,34 @@ def _recall(world: World, cases: Sequence[Case]) -> None:
     with world.database.reading() as session:
         known = links.for_leads(session, world.route.account_id, [case.lead_id for case in cases])
     for case in cases:
-        case.link = _ours(world, known.get(case.lead_id))
-        if case.link and case.link.invoice_id and case.link.synced and case.link.noted_at:
-            case.verdict = Done(f"the deal has its invoice: {case.link.number}")
+        link = case.link = known.get(case.lead_id)
+        if link is None:
+            continue
+        if link.invoice_id and link.synced and link.noted_at:
+            case.verdict = Done(f"the deal has its invoice: {link.number}")
+        elif (link.connection, link.tenant_id) != (world.connection.name, world.route.tenant_id):
+            case.verdict = _take_over(world, link)
 
 
-def _ours(world: World, link: Link | None) -> Link | None:
-    """The deal's link; one that another connection of the same account made, and that led to no invoice, is taken over."""
-    if link is None or link.invoice_id or link.connection == world.connection.name:
-        return link
+def _take_over(world: World, link: Link) -> Verdict | None:
+    """Take over what another connection of the account, or ours to an earlier organisation, has begun, unless an invoice came of it or may have.
+
+    What became of a call can only be seen in the organisation that it went to.
+    """
     with world.begin() as session:
-        if link.id not in sends.unresolved(session, [link.id]):
+        is_open = link.id in sends.unresolved(session, [link.id])
+        if not link.invoice_id and not is_open:
             links.change(session, link, connection=world.connection.name, tenant_id=world.route.tenant_id)
-    return link
+            return None
+        if link.tenant_id == world.route.tenant_id:
+            return None
+        if link.connection == world.connection.name:
+            return Failed(ELSEWHERE.format(tenant=link.tenant_id))
+        wish = Wanted(link.connection, Kind.CREATE_INVOICE, lead=link.lead)
+        jobs.record(session, [wish], now=world.now())
+    if is_open:
+        return Wait(world.quiet.total_seconds(), f"the connection {link.connection} looks for an invoice of this deal")
+    return Done(f"the deal has its invoice from the connection {link.connection}: {link.number}")
 
 
 def _resolve(world: World, cases: Sequence[Case]) -> None:
