@@ -19,9 +19,7 @@ class Side(StrEnum):
     XERO = "xero"
     OPEN_LINKS = "open_links"  # when the links of open invoices were last read one by one
     BEGAN = "began"  # when the connection was first set up: what happened before makes nothing
-    RESTORED = (
-        "restored"  # when it was noticed that the database came back from a backup; there only until that is mended
-    )
+    RESTORED = "restored"  # Xero's cursor when it was noticed that the database came back from a backup; there only until that is mended
 
 
 class Cursor(Base):

@@ -74,8 +74,10 @@ def reconcile(workshop: Workshop, name: str, *, since: datetime | None = None, d
 
 
 def _take(workshop: Workshop, name: str) -> bool:
+    highest = restored.highest_known(workshop.redis)
     with workshop.database.begin() as session:
         cursors.begin(session, name, now=workshop.now())
+        restored.is_restored(session, highest, name, now=workshop.now())  # noticed before the cursors move
         return cursors.take(session, name, now=workshop.now())
 
 

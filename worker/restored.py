@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from worker import cursors
 from worker.cursors import Cursor, Side
+from worker.jobs import Job, Kind, State
 from worker.sends import Send
 
 KEY = "bridge:sends"
@@ -37,13 +38,23 @@ def is_restored(session: Session, known: int, connection: str, *, now: datetime)
         return False
     marked = set(session.scalars(sa.select(Cursor.connection).where(Cursor.side == Side.RESTORED)))
     names = set(session.scalars(sa.select(Cursor.connection).distinct())) | {connection}
-    session.add_all(Cursor(connection=name, side=Side.RESTORED, read_until=now) for name in names - marked)
+    for name in names - marked:
+        since = cursors.positions(session, name).get(Side.XERO, now)
+        session.add(Cursor(connection=name, side=Side.RESTORED, read_until=since))
     return True
 
 
 def reconciled(session: Session, connection: str) -> int | None:
-    """Nothing was missing: what the ledger had forgotten, it knows again. Where it had been restored, the number to count from."""
+    """Nothing was missing: what the ledger had forgotten, it knows again. Where it had been restored, the number to count from.
+
+    What an earlier reconciliation found missing is known again only when its jobs have run.
+    """
     if Side.RESTORED not in cursors.positions(session, connection):
+        return None
+    live = sa.select(Job.id).where(
+        Job.connection == connection, Job.kind == Kind.CREATE_DEAL, Job.state.in_((State.QUEUED, State.RUNNING))
+    )
+    if session.scalar(live.limit(1)) is not None:
         return None
     session.execute(sa.delete(Cursor).where(Cursor.connection == connection, Cursor.side == Side.RESTORED))
     return session.scalar(sa.select(sa.func.max(Send.id))) or 0

@@ -57,7 +57,7 @@ def _after_restore(world: World, drafted: Sequence[tuple[Case, Drafted]]) -> Seq
     with world.database.begin() as session:
         if not restored.is_restored(session, highest, world.connection.name, now=world.now()):
             return drafted
-        since = cursors.positions(session, world.connection.name).get(Side.XERO, world.now())
+        since = cursors.positions(session, world.connection.name).get(Side.RESTORED, world.now())
     made = world.xero.invoices_made_by_us(since - OVERLAP)
     by_lead = {lead_id: invoice for invoice in made if (lead_id := world.lead_of(invoice.url)) is not None}
     for case, _ in drafted:
