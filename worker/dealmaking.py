@@ -76,6 +76,8 @@ def _make_lead(world: World, job: Claimed, invoice: Invoice, link: Link) -> None
     creation = Creation("lead", find, settle)
     if _find(world, job, link, creation) is None:
         if invoice.status in outcomes.DEAD:
+            with world.begin() as session:
+                links.change(session, link, gone=True)  # nobody needs to ask again
             raise NotYet(Done("no deal: the invoice was withdrawn before it became one"))
         draft = _lead_draft(world, job, invoice, link)
         _create(world, link, creation, lambda: writing.create(world, draft))

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import sqlalchemy as sa
 
 from integrations.kommo.entities import Client, Lead, LeadChange, Product
-from worker import cursors, links, showing
+from worker import cursors, links, sends, showing
 from worker.billing import Payer, known_payers
 from worker.cases import Case, open_cases, without_invoice
 from worker.clients import bill_to, person_beside
@@ -52,6 +52,7 @@ def _recognise(world: World, case: Case) -> None:
         known = links.find_invoices(session, world.route.tenant_id, [invoice_id]).get(invoice_id)
         if known and known.lead_id is None:
             known.lead_id = case.lead_id  # made by us a moment ago, and its webhook was faster than our commit
+            sends.resolve_link(session, known.id, now=world.now())
         ours = known is not None and known.lead_id == case.lead_id
     if ours:
         case.link, case.verdict = known, Done("the deal was made from an invoice")
