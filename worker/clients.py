@@ -216,8 +216,8 @@ def _emails_allow(one: str, other: str) -> bool:
 
 def _new(draft: ContactDraft, client_id: int, candidates: Sequence[Contact]) -> New:
     number = _free_mark(draft.number, candidates)
-    names = {_folded(contact.name) for contact in candidates if contact.is_active}
-    if _folded(draft.name) not in names:
+    names = {folded(contact.name) for contact in candidates if contact.is_active}
+    if folded(draft.name) not in names:
         return New(replace(draft, number=number))
     name = _free_name(draft.name, client_id, names)
     remark = (
@@ -235,7 +235,7 @@ def _free_mark(mark: str, candidates: Sequence[Contact]) -> str:
 def _free_name(name: str, client_id: int, names: AbstractSet[str]) -> str:
     endings = _numbered(f" ({client_id})", f" ({client_id}-", end=")")
     full = (name[: NAME_LENGTH - len(ending)].rstrip() + ending for ending in endings)
-    return next(candidate for candidate in full if _folded(candidate) not in names)
+    return next(candidate for candidate in full if folded(candidate) not in names)
 
 
 def _numbered(first: str, stem: str, *, end: str = "") -> Iterator[str]:
@@ -244,7 +244,7 @@ def _numbered(first: str, stem: str, *, end: str = "") -> Iterator[str]:
         yield f"{stem}{number}{end}"
 
 
-def _folded(name: str) -> str:
+def folded(name: str) -> str:
     """The name as Xero compares names: without capitals and accents (xero.md 6.1)."""
     letters = unicodedata.normalize("NFKD", clean_name(name).casefold())
     return "".join(letter for letter in letters if not unicodedata.combining(letter))

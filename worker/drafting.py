@@ -11,6 +11,7 @@ from integrations.xero.entities import ContactDraft
 from worker import invoicing, links, showing
 from worker.billing import Key, find_payers
 from worker.cases import Case, open_cases, without_invoice
+from worker.clients import folded
 from worker.invoicing import Drafted
 from worker.questions import Mend, Question
 from worker.reading import new_link, read_products
@@ -63,15 +64,16 @@ def _find_payers(world: World, cases: Sequence[Case]) -> None:
         if case.payer is None:
             strangers.setdefault(_key(case), (_client(case), case.person))
     found = find_payers(world, list(strangers.values()))
-    being_made: set[Key] = set()
+    being_made: set[str] = set()
     for case in cases:
         case.payer = case.payer or found.payers.get(_key(case))
         if case.payer is None:
             case.verdict = found.wait
         elif isinstance(case.payer.contact, ContactDraft):
-            if _key(case) in being_made:
+            name = folded(case.payer.name)  # one name in one call would be one contact in Xero, whoever the clients are
+            if name in being_made:
                 case.verdict = Wait(0, "its client is just being made in Xero, with another deal", counts=False)
-            being_made.add(_key(case))
+            being_made.add(name)
 
 
 def _client(case: Case) -> Client:
