@@ -1,0 +1,121 @@
+"""Attacks that once succeeded: clocks, restores, deals that were seen by nobody, and what was never done with."""
+
+from datetime import timedelta
+
+import sqlalchemy as sa
+
+from tests.worker.shop import Shop
+from worker.cursors import Cursor, Side
+from worker.jobs import Job, Kind
+from worker.reconciling import Found, reconcile
+from worker.sends import Send
+
+PUT_INVOICES = "PUT /api.xro/2.0/Invoices"
+QUIET = 61
+
+
+def test_a_lost_invoice_is_found_although_our_clock_is_ten_minutes_ahead_of_xeros(shop: Shop):
+    shop.pass_time(600)
+    lead_id = shop.deal()
+    shop.fault("xero", PUT_INVOICES, "reset")
+    shop.entered(lead_id)
+    shop.work()
+    shop.pass_time(QUIET)
+    shop.work()
+    assert len(shop.books().invoices_for(lead_id)) == 1
+    assert shop.unfinished() == []
+
+
+def test_a_lost_deal_is_found_although_our_clock_is_ten_minutes_ahead_of_kommos(shop: Shop):
+    shop.pass_time(600)
+    invoice_id = shop.invoice()
+    shop.fault("kommo", "POST /api/v4/leads$", "reset")
+    shop.raised(invoice_id)
+    shop.work()
+    shop.pass_time(QUIET)
+    shop.work()
+    assert len(deals_of(shop, invoice_id)) == 1
+    assert shop.unfinished() == []
+
+
+def test_after_a_restore_creates_look_first_until_the_jobs_of_a_reconciliation_have_run(shop: Shop):
+    lead_id = shop.deal()
+    shop.entered(lead_id)
+    shop.work()
+    shop.sandbox.patch(f"kommo/leads/{lead_id}", {"fields": {"XERO_INVOICE_ID": None}})
+    with shop.workshop.database.begin() as session:
+        for table in ("send_members", "sends", "links", "contacts", "jobs"):
+            session.execute(sa.text(f"DELETE FROM {table}"))
+    for _ in range(2):  # no worker has come to the jobs of the first one
+        look(shop)
+    with shop.workshop.database.begin() as session:  # and others go on in Xero meanwhile
+        later = shop.now() + timedelta(hours=1)
+        session.execute(sa.update(Cursor).where(Cursor.side == Side.XERO).values(read_until=later))
+        session.execute(sa.update(Job).where(Job.kind == Kind.CREATE_DEAL).values(due_at=later))
+    shop.entered(lead_id)
+    shop.work()
+    assert len(shop.books().invoices_for(lead_id)) == 1
+
+
+def test_a_deal_that_was_made_in_the_stage_and_went_on_unseen_gets_its_invoice(shop: Shop):
+    lead_id = shop.deal()
+    shop.sandbox.post("kommo/leads/move", {"ids": [lead_id], "pipeline": "Sales", "stage": 142})
+    look(shop)
+    shop.work()
+    assert len(shop.books().invoices_for(lead_id)) == 1
+
+
+def test_a_deal_that_lay_in_the_stage_before_the_connection_and_leaves_it_gets_none(shop: Shop):
+    lead_id = shop.deal()
+    with shop.workshop.database.begin() as session:
+        began = sa.update(Cursor).where(Cursor.side == Side.BEGAN)
+        session.execute(began.values(read_until=shop.now() + timedelta(hours=1)))
+    shop.sandbox.post("kommo/leads/move", {"ids": [lead_id], "pipeline": "Sales", "stage": 142})
+    look(shop)
+    shop.work()
+    assert shop.books().invoices_for(lead_id) == []
+
+
+def test_a_deal_that_its_own_webhook_told_us_of_is_not_looked_for_any_more(shop: Shop):
+    invoice_id = shop.invoice()
+    shop.fault("kommo", "POST /api/v4/leads$", "reset")
+    shop.raised(invoice_id)
+    shop.work()
+    shop.entered(*deals_of(shop, invoice_id))
+    shop.work()
+    shop.pass_time(QUIET)
+    shop.work()
+    with shop.workshop.database.reading() as session:
+        assert list(session.scalars(sa.select(Send.what).where(Send.closed_at.is_(None)))) == []
+    look(shop)
+    shop.work()
+    assert look(shop).wanted == set()
+
+
+def test_an_invoice_that_was_voided_before_it_became_a_deal_is_not_asked_about_for_ever(shop: Shop):
+    invoice_id = shop.invoice()
+    shop.fault("kommo", "POST /api/v4/companies", 500, when="before")
+    shop.raised(invoice_id)
+    shop.work()
+    shop.sandbox.post(f"xero/invoices/{invoice_id}/void", {})
+    shop.pass_time(4000)
+    shop.work()
+    assert look(shop).wanted == set()
+
+
+def test_two_new_clients_of_one_name_are_two_contacts_also_in_one_burst(shop: Shop):
+    deals = [shop.deal(f"Deal {n}", company={"name": "John Smith", "email": f"{n}@acme.example"}) for n in range(3)]
+    shop.entered(*deals)
+    shop.work()
+    assert len({shop.books().invoices_for(lead_id)[0].contact for lead_id in deals}) == 3
+    assert shop.unfinished() == []
+
+
+def look(shop: Shop) -> Found:
+    found = reconcile(shop.workshop, "demo")
+    assert found is not None
+    return found
+
+
+def deals_of(shop: Shop, invoice_id: str) -> list[int]:
+    return [deal.id for deal in shop.books().deals.values() if deal.fields.get("XERO_INVOICE_ID") == invoice_id]
