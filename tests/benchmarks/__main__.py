@@ -7,7 +7,7 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,14 +15,16 @@ from types import FrameType
 
 from stack.children import NotReady
 from stack.processes import ROOT
-from tests.benchmarks import burst, idle, paper
+from tests.benchmarks import ack, burst, idle, ledger, memory, paper, payments, rival
 from tests.benchmarks.figures import Section
 from tests.benchmarks.place import Place, place
 from tests.benchmarks.sizes import SIZES, Size
 from tests.servers import Absent
 
 USUAL = {"ONLY": "", "SIZE": "full", "DATABASE": "sqlite", "FACTOR": "", "DOCS": "", "KEEP": ""}
-NAMES = ("idle", "burst")
+# In this order: each of the last four goes on where the one before it stopped, and the habit takes the product's place.
+SHARED = ("burst", "payments", "memory", "habit")
+NAMES = ("ack", "ledger", "idle", "rival", *SHARED)
 DOCS = ROOT / "docs"
 
 
@@ -71,22 +73,51 @@ class Bench:
 
     def run(self) -> Iterator[Section]:
         """The sections, as they are measured."""
-        steps: dict[str, Callable[[], Section]] = {"idle": self.idle, "burst": self.burst}
-        for name in self._wanted.only:
-            self.say(f"--- {name}")
-            yield steps[name]()
+        apart: dict[str, Callable[[], Iterable[Section]]] = {
+            "ack": self.ack, "ledger": self.ledger, "idle": self.idle, "rival": self.rival,
+        }  # fmt: skip
+        for name, step in apart.items():
+            if name in self._wanted.only:
+                self.say(f"--- {name}")
+                yield from step()
+        if set(self._wanted.only) & set(SHARED):
+            yield from self.shared()
 
-    def idle(self) -> Section:
+    def ack(self) -> Iterable[Section]:
+        """Nobody works the jobs off."""
+        return [ack.measure(self._wanted.folder / "ack", self._size, self.say)]
+
+    def ledger(self) -> Iterable[Section]:
+        """Without any process of the product."""
+        return [ledger.measure(self._wanted.folder / "ledger", self._size, self.say)]
+
+    def idle(self) -> Iterable[Section]:
         """At the vendors' own pace: nothing is shrunk."""
         with self.place("idle", factor=1) as here:
-            return idle.measure(here, self._size)
+            yield idle.measure(here, self._size)
 
-    def burst(self) -> Section:
-        """Ours, then the habit."""
-        with self.place("burst", factor=self._size.factor) as here:
-            measured = burst.measure(here, self._size)
-            measured += burst.against_habit(here, self._size)
-            return burst.report(measured, factor=self._size.factor, charts={})
+    def rival(self) -> Iterable[Section]:
+        """Two connections."""
+        with self.place("rival", factor=self._size.factor, second=rival.SECOND) as here:
+            yield rival.measure(here, self._size)
+
+    def shared(self) -> Iterator[Section]:
+        """On one product and one sandbox; the section of the burst comes twice, the second time with the habit beside it."""
+        only, factor = self._wanted.only, self._size.factor
+        with self.place("burst", factor=factor) as here:
+            burst.pace(here, self._size)
+            measured = []
+            if "burst" in only:
+                measured = burst.measure(here, self._size)
+                yield burst.report(measured, factor=factor)
+            if "payments" in only:
+                self.say("--- payments")
+                yield payments.measure(here, self._size)
+            if "memory" in only:
+                yield memory.measure(here)
+            if "habit" in only:
+                measured += burst.against_habit(here, self._size)
+                yield burst.report(measured, factor=factor)
 
     def place(
         self, name: str, *, factor: float, second: Mapping[str, str] | None = None
@@ -157,16 +188,16 @@ def main() -> int:
         except Wrong as wrong:
             print(wrong, file=sys.stderr)
             return 2
-        sections = []
+        sections: dict[str, Section] = {}
         try:
             for section in Bench(wanted).run():
                 show(section)
                 keep(section, wanted)
-                sections.append(section)
+                sections[section.name] = section
         except (NotReady, Absent) as failure:
             print(f"could not be measured: {failure}", file=sys.stderr)
             return 1
-    passed, of = paper.verdicts(sections)
+    passed, of = paper.verdicts(sections.values())
     print(f"{passed} of {of} shown; written to {wanted.docs / 'performance.md'}")
     return 0 if passed == of else 1
 

@@ -39,10 +39,14 @@ class Measured:
 OURS, HABIT = "the product", "the habit"
 
 
-def measure(place: Place, size: Size) -> list[Measured]:
-    """Ours first, in all ways; then the habit on the same sandbox. The product is stopped after that."""
+def pace(place: Place, size: Size) -> None:
+    """Answers take as long as they do, in the vendors' time."""
     place.answer_in(ANSWER_MS / size.factor)
     place.pace = floor.Pace(size.factor, ANSWER_MS / size.factor / 1000)
+
+
+def measure(place: Place, size: Size) -> list[Measured]:
+    """Ours, in all ways."""
     small, *_ = size.bursts
     measured = [ours(place, small, "bulk"), ours(place, small, "each", new_clients=True)]
     measured += [ours(place, count, "each") for count in size.bursts]
@@ -50,10 +54,13 @@ def measure(place: Place, size: Size) -> list[Measured]:
 
 
 def against_habit(place: Place, size: Size) -> list[Measured]:
-    """The same bursts, each deal a webhook and all clients known, worked off by what most teams would write."""
+    """The same bursts, each deal a webhook and all clients known, worked off by what most teams would write.
+
+    The product is stopped for it.
+    """
+    acquainted(place, max(size.bursts))
     silence_product(place)
     with habit(place) as their_webhook:
-        place.sandbox.wait_idle(quiet=size.factor and 60 / size.factor, timeout=120)
         return [theirs(place, count, their_webhook) for count in size.bursts]
 
 
@@ -111,7 +118,7 @@ def acquainted(place: Place, deals: int) -> list[int]:
 # --- what it comes to (pure) ---------------------------------------------------------------------------------------------
 
 
-def report(measured: Sequence[Measured], *, factor: float, charts: dict[str, str]) -> Section:
+def report(measured: Sequence[Measured], *, factor: float, charts: dict[str, str] | None = None) -> Section:
     """The section of the page."""
     rows = tuple(row for one in measured for row in _rows(one))
     return Section(
@@ -131,7 +138,7 @@ def report(measured: Sequence[Measured], *, factor: float, charts: dict[str, str
             *(_paths(one) for one in measured),
         ),
         checks=tuple(check for one in measured if one.is_ours for check in _checks(one, measured)),
-        charts=charts,
+        charts=charts or {},
     )  # fmt: skip
 
 

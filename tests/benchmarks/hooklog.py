@@ -62,3 +62,8 @@ def entries(body: str) -> Iterator[Shown]:
 
 def _when(text: str) -> float:
     return datetime.fromisoformat(text).timestamp()
+
+
+def sent_by(hooks: Iterable[Hook], vendor: str) -> list[float]:
+    """When a vendor's were first sent."""
+    return [_when(hook["attempts"][0]["at"]) for hook in hooks if hook["vendor"] == vendor and hook["attempts"]]

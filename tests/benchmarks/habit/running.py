@@ -38,6 +38,8 @@ def habit(place: Place) -> Iterator[str]:
         "-A",
         "tests.benchmarks.habit.tasks",
         "worker",
+        "--loglevel",
+        "info",
         "--without-gossip",
         "--without-mingle",
     ]
