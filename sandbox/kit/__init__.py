@@ -41,11 +41,12 @@ from sandbox.kit.faults import Fault, Faults, Hangup
 from sandbox.kit.front import Answer
 from sandbox.kit.hooks import Attempt, Delivery, Hooks, Sender
 from sandbox.kit.settings import Settings
-from sandbox.kit.vendor import Kit, Vendor
+from sandbox.kit.vendor import Budget, Kit, Target, Vendor
 
 __all__ = [
     "Answer",
     "Attempt",
+    "Budget",
     "Call",
     "CallNote",
     "Calls",
@@ -58,6 +59,7 @@ __all__ = [
     "Kit",
     "Sender",
     "Settings",
+    "Target",
     "Vendor",
     "at_end",
     "note",

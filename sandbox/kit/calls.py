@@ -1,5 +1,6 @@
 """The log of calls: what the vendors were asked, by whom, and what came of it."""
 
+import itertools
 import threading
 from collections import Counter
 from collections.abc import Callable
@@ -13,6 +14,7 @@ Effect = Literal["none", "taken", "refused"]
 
 # what a long attack makes in an hour; older calls are forgotten
 KEPT = 200_000
+LOOKED_BACK = 1000
 
 
 @dataclass(slots=True)
@@ -82,6 +84,12 @@ class Calls:
         with self._lock:
             calls = self._calls[max(seq + 1 - self._first, 0) :]
         return [call for call in calls if vendor is None or call.vendor == vendor]
+
+    def latest(self, most: int, wanted: Callable[[Call], bool]) -> list[Call]:
+        """The newest first; of the last thousand only, so that a page can ask every second."""
+        with self._lock:
+            calls = self._calls[-LOOKED_BACK:]
+        return list(itertools.islice(filter(wanted, reversed(calls)), most))
 
     def count(self, seq: int = 0) -> dict[str, Any]:
         """How many calls by vendor, by pattern and by status."""

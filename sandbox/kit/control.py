@@ -58,15 +58,7 @@ def _runs(kit: Kit, vendors: list[Vendor], ready: dict[str, Any]) -> Blueprint:
     @part.post("/reset")
     def reset() -> ResponseReturnValue:
         wanted = request.get_json(silent=True) or {}
-        kit.faults.reset()
-        kit.settings.reset()
-        kit.hooks.reset()
-        for vendor in vendors:
-            vendor.reset(str(wanted.get("seed", "demo")))
-        kit.hooks.reset()
-        kit.calls.reset()
-        for vendor in vendors:
-            ready.update(vendor.ready())
+        start_over(kit, vendors, ready, seed=str(wanted.get("seed", "demo")))
         return jsonify(ready)
 
     @part.get("/settings")
@@ -79,6 +71,19 @@ def _runs(kit: Kit, vendors: list[Vendor], ready: dict[str, Any]) -> Blueprint:
         return jsonify(kit.settings.snapshot())
 
     return part
+
+
+def start_over(kit: Kit, vendors: list[Vendor], ready: dict[str, Any], *, seed: str) -> None:
+    """Everything but tokens as at the start, and settings as started."""
+    kit.faults.reset()
+    kit.settings.reset()
+    kit.hooks.reset()
+    for vendor in vendors:
+        vendor.reset(seed)
+    kit.hooks.reset()
+    kit.calls.reset()
+    for vendor in vendors:
+        ready.update(vendor.ready())
 
 
 def _faults(kit: Kit) -> Blueprint:

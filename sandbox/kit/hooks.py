@@ -25,6 +25,7 @@ LOOKS_EVERY_S = 0.25
 REORDERED_BY_S = (0.05, 0.6)
 # a flush gives each of its deliveries this long to be tried
 FLUSH_S = 15.0
+LOOKED_BACK = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,6 +182,12 @@ class Hooks:
             for delivery in found
             if delivery.id > after and vendor in (None, delivery.vendor) and state in (None, delivery.state)
         ]
+
+    def latest(self, most: int, wanted: Callable[[Delivery], bool]) -> list[Delivery]:
+        """The newest first; of the last thousand only, so that a page can ask every second."""
+        with self._lock:
+            found = self._deliveries[-LOOKED_BACK:]
+        return list(itertools.islice(filter(wanted, reversed(found)), most))
 
     def pending(self) -> int:
         with self._lock:

@@ -65,6 +65,11 @@ class Settings:
         with self._lock:
             return copy.deepcopy(self._values)
 
+    def usual(self) -> dict[str, Any]:
+        """What a reset comes back to."""
+        with self._lock:
+            return copy.deepcopy(self._defaults)
+
 
 def _check(values: dict[str, Any], changes: dict[str, Any], path: str) -> None:
     for name, value in changes.items():

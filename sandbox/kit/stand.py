@@ -1,12 +1,14 @@
 """Puts the sandbox together: ports, vendors, control plane. Also for tests that want it inside their own process."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Self
+from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
-from sandbox.kit.control import create_control
+from sandbox.kit.control import ROOT, create_control
 from sandbox.kit.server import Port
 from sandbox.kit.settings import DEFAULTS
 from sandbox.kit.vendor import Kit, OpenVendor, Vendor
+from sandbox.pages.site import create_pages
 
 PORTS = ("control", "kommo", "drive", "xero")
 
@@ -36,7 +38,8 @@ class Sandbox:
 
     def start(self) -> Self:
         apps = {name: app for vendor in self.vendors for name, app in vendor.ports.items()}
-        self._ports["control"].start(create_control(self.kit, self.vendors, self.ready))
+        control = create_control(self.kit, self.vendors, self.ready)
+        self._ports["control"].start(beside(ROOT, control, create_pages(self.kit, self.vendors, self.ready)))
         for name, app in apps.items():
             self._ports[name].start(app)
         return self
@@ -54,3 +57,13 @@ class Sandbox:
 
     def __exit__(self, *_error: object) -> None:
         self.stop()
+
+
+def beside(root: str, control: WSGIApplication, pages: WSGIApplication) -> WSGIApplication:
+    """One port for the control plane, which is all below `root`, and for the pages."""
+
+    def answer(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        app = control if f"{environ['PATH_INFO']}/".startswith(f"{root}/") else pages
+        return app(environ, start_response)
+
+    return answer

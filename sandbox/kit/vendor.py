@@ -40,6 +40,26 @@ class Kit:
 
 
 @dataclass(frozen=True, slots=True)
+class Budget:
+    """What is left of one of a vendor's limits, for one client."""
+
+    whose: str
+    what: str
+    left: int
+    limit: int
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where a vendor sends webhooks; `state` as the vendor calls it, `form` the address that switches it on again."""
+
+    url: str
+    state: str
+    remark: str = ""
+    form: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Vendor:
     name: str
     ports: dict[str, WSGIApplication]
@@ -50,6 +70,9 @@ class Vendor:
     pending: Callable[[], int] = field(default=int)  # events that are not yet a webhook (batches being gathered)
     flush: Callable[[], None] = field(default=lambda: None)  # makes webhooks of them now
     stop: Callable[[], None] = field(default=lambda: None)
+    pages: Blueprint | None = None  # what people see, at /NAME/ on the control port
+    budgets: Callable[[], list[Budget]] = field(default=list)
+    targets: Callable[[], list[Target]] = field(default=list)
 
 
 OpenVendor = Callable[[Kit, str], Vendor]

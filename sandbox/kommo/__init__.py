@@ -8,12 +8,13 @@ What the reference leaves open is a switch in switches.py, to be changed by PATC
 
 from typing import Any
 
-from sandbox.kit import Kit, Vendor
+from sandbox.kit import Budget, Kit, Target, Vendor
 from sandbox.kommo.app import create_app
 from sandbox.kommo.books import books as read_books
 from sandbox.kommo.control import control_blueprint
 from sandbox.kommo.drive import create_drive
 from sandbox.kommo.gate import Gate, Subdomains, fault_answer
+from sandbox.kommo.pages import pages
 from sandbox.kommo.seed import ADMIN_ID, fill
 from sandbox.kommo.state import State
 
@@ -48,4 +49,30 @@ def open_vendor(kit: Kit, seed: str) -> Vendor:
         reset=reset,
         blueprint=control_blueprint(state, gate),
         ready=ready,
+        pages=pages(state),
+        budgets=lambda: _budgets(state, gate),
+        targets=lambda: _targets(state),
     )
+
+
+def _budgets(state: State, gate: Gate) -> list[Budget]:
+    with state.lock:
+        limits = {key: state.switches["account_rate" if key == "account" else "rate"] for key in gate.meter.used()}
+        found = [
+            Budget(key, "this second", max(limits[key] - used, 0), limits[key])
+            for key, used in gate.meter.used().items()
+        ]
+        return [Budget("everybody", "blocked: 403 for all", 0, 1), *found] if gate.meter.is_blocked else found
+
+
+def _targets(state: State) -> list[Target]:
+    with state.lock:
+        hooks = [
+            Target(one.destination, "off" if one.disabled else "on", ", ".join(one.settings), "/kommo/webhooks/switch")
+            for one in state.dispatcher.webhooks.values()
+        ]
+        return hooks + [
+            Target(one.url, "on", f"stage {state.pipelines[one.pipeline_id].stages[one.status_id].name}")
+            for one in state.dispatcher.stage_hooks
+            if one.status_id in state.pipelines[one.pipeline_id].stages
+        ]

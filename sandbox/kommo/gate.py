@@ -54,6 +54,11 @@ class Meter:
             log.popleft()
         return log
 
+    def used(self) -> dict[str, int]:
+        """The calls of the last second, by key."""
+        now = self._clock.ticks()
+        return {key: len(self._log(key, now)) for key in list(self._calls)}
+
     def refused(self, *, most: int, window_s: float) -> None:
         """Counts a refusal; too many of them shut the client out until support opens again."""
         now = self._clock.ticks()

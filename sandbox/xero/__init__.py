@@ -6,18 +6,20 @@ act  contacts  invoices  payments      the rules of the books
 shapes  answers  listing     what is shown
 tokens  limits  idempotency  events  state      what stands around the books
 documents  directory  app    HTTP
-control  books  seed         for tests
+control  portal  books  seed   for tests
+people  pages    for people
 """
 
 from collections.abc import Callable
 
 from werkzeug.exceptions import BadRequest
 
-from sandbox.kit import Kit, Vendor
+from sandbox.kit import Budget, Kit, Target, Vendor
 from sandbox.xero.app import create_app, fault_answer
 from sandbox.xero.books import read_books
 from sandbox.xero.control import control_blueprint
 from sandbox.xero.events import Webhooks
+from sandbox.xero.pages import pages
 from sandbox.xero.seed import CLIENT_ID, CLIENT_SECRET, TENANT, WEBHOOK_KEY, plant
 from sandbox.xero.state import State
 
@@ -43,7 +45,29 @@ def open_vendor(kit: Kit, seed: str) -> Vendor:
         pending=lambda: sum(hooks.pending for hooks in state.all_hooks()),
         flush=lambda: _each(state, Webhooks.flush),
         stop=lambda: _each(state, Webhooks.stop),
+        pages=pages(state),
+        budgets=lambda: _budgets(state),
+        targets=lambda: _targets(state),
     )
+
+
+def _budgets(state: State) -> list[Budget]:
+    with state.lock:
+        names = {one.profile.id: one.profile.name for one in state.organisations.values()}
+        return [
+            Budget(names.get(tenant, tenant), {"concurrent": "at once"}.get(what, f"this {what}"), left, limit)
+            for _, tenant, what, left, limit in state.limiter.left(state.kit.clock.ticks())
+        ]
+
+
+def _targets(state: State) -> list[Target]:
+    with state.lock:
+        shown = [state.hooks_of(client).shown() for client in state.apps]
+        return [
+            Target(one["url"], str(one["status"]).lower(), one["problem"], "/xero/webhook/intent")
+            for one in shown
+            if "url" in one
+        ]
 
 
 def _reset(state: State, seed: str) -> None:

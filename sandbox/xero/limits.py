@@ -100,6 +100,20 @@ class Limiter:
         day.left(0, now, self._lasts(DAY))
         day.used = int(self._switches["day_limit"]) - left
 
+    def left(self, now: float) -> list[tuple[str, str, str, int, int]]:
+        """Client, tenant, what, how much of it is left, of how much."""
+        limits = self._switches
+        found: list[tuple[str, str, str, int, int]] = []
+        for (client, tenant), quota in self._quotas.items():
+            most = {name: int(limits[f"{name}_limit"]) for name in ("concurrent", "minute", "day")}
+            left = {
+                "concurrent": max(most["concurrent"] - quota.in_flight, 0),
+                "minute": quota.minute.left(most["minute"], now, self._lasts(MINUTE)),
+                "day": quota.day.left(most["day"], now, self._lasts(DAY)),
+            }
+            found += [(client, tenant, name, left[name], most[name]) for name in most]
+        return found
+
     def shown(self) -> list[dict[str, Any]]:
         """For the books: what was used, and the most that ran at once."""
         return [
