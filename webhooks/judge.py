@@ -3,7 +3,7 @@
 Kommo, a lead                  add, update, status; in a trigger stage    create_invoice, for each connection whose trigger it is
                                any event; the lead waits                  create_invoice (a deleted one too: the worker finds it gone)
 Kommo, a contact or company    any event; a lead waits for it             create_invoice for that lead
-Xero, INVOICE                  the invoice is linked to a deal            sync_status
+Xero, INVOICE                  the invoice is linked to a deal            sync_status (its making, which we know of, is in no hurry)
                                the invoice is not, or its deal is not     create_deal (the worker drops bills, and finds our own)
                                made yet
 anything else                                                             kept, no job
@@ -13,8 +13,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 
 from webhooks import kommo, xero
-from worker.jobs import InvoiceRef, Kind, LeadRef, Wanted
-from worker.links import Link
+from worker.jobs import InvoiceRef, Kind, LeadRef, Wanted, echo_due
+from worker.links import Link, Origin
 from worker.routes import Route
 
 # A stage move may come as any of these, or as two of them (kommo.md 4.4).
@@ -38,7 +38,9 @@ def woken(waiting: Sequence[Link]) -> Iterator[Wanted]:
             yield Wanted(link.connection, Kind.CREATE_INVOICE, lead=link.lead)
 
 
-def changed(events: Sequence[xero.Event], routes: Sequence[Route], links: Mapping[str, Link]) -> Iterator[Wanted]:
+def changed(
+    events: Sequence[xero.Event], routes: Sequence[Route], links: Mapping[str, Link], at: datetime
+) -> Iterator[Wanted]:
     """What invoices of one organisation make; `links` are those that are linked, by invoice id."""
     # only one connection of an organisation may make deals; without any, the worker still finds an invoice of ours
     maker = next((route for route in routes if route.deal_stage), routes[0] if routes else None)
@@ -48,7 +50,8 @@ def changed(events: Sequence[xero.Event], routes: Sequence[Route], links: Mappin
         if event.category != "INVOICE" or not maker:
             continue
         if link and link.lead:
-            yield Wanted(link.connection, Kind.SYNC_STATUS, lead=link.lead, invoice=invoice)
+            due_at = echo_due(at) if event.kind == "CREATE" and link.origin == Origin.DEAL else None
+            yield Wanted(link.connection, Kind.SYNC_STATUS, lead=link.lead, invoice=invoice, due_at=due_at)
         else:
             yield Wanted(link.connection if link else maker.connection, Kind.CREATE_DEAL, invoice=invoice)
 

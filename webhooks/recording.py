@@ -55,7 +55,7 @@ def record_xero(session: Session, arrival: Arrival, notice: xero.Notice) -> list
         own = routes.find_connections(session, tenant_id=tenant_id)
         events = [event for event in notice.events if event.tenant_id == tenant_id and event.category == "INVOICE"]
         linked = links.find_invoices(session, tenant_id, [event.resource_id for event in events])
-        wanted += judge.changed(events, own, linked)
+        wanted += judge.changed(events, own, linked, arrival.at)
         known += own
         strangers += [] if own else [tenant_id]
     return _record(

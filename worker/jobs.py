@@ -81,6 +81,7 @@ class Wanted:
     invoice: InvoiceRef | None = None
     delivery_id: int | None = None
     entered_at: datetime | None = None  # when the deal entered the stage, if that is what was told
+    due_at: datetime | None = None  # later than now, for what is in no hurry
 
     @property
     def subject(self) -> str:
@@ -88,6 +89,15 @@ class Wanted:
         if self.kind is Kind.CREATE_INVOICE:
             return f"lead:{self.lead}"
         return f"invoice:{self.invoice}"
+
+
+# Of our own writes Xero tells us too. Such an echo waits for the others of its ten seconds, and all of them share a read.
+ECHO = 10
+
+
+def echo_due(now: datetime) -> datetime:
+    """When an echo of our own write is to be looked at: at the next full ten seconds, as every other echo."""
+    return datetime.fromtimestamp((now.timestamp() // ECHO + 1) * ECHO, now.tzinfo)
 
 
 QUEUED = sa.text("state = 'queued'")
@@ -159,7 +169,7 @@ class Job(Base):
 def record(session: Session, wanted: Iterable[Wanted], *, now: datetime) -> list[int]:
     """Write down what is wanted and answer the queued jobs' ids, one for each different wish.
 
-    A job that is queued already is pulled to `now` (never past a vendor's Retry-After) and gets its attempts back.
+    A job that is queued already is pulled to `now`, or to when the wish is due (never past a vendor's Retry-After), and gets its attempts back.
     """
     ordered = sorted(set(wanted), key=lambda wish: (wish.connection, wish.kind, wish.subject))  # one order: no deadlock
     return list(dict.fromkeys(_record_one(session, wish, now) for wish in ordered))
@@ -168,7 +178,8 @@ def record(session: Session, wanted: Iterable[Wanted], *, now: datetime) -> list
 def _record_one(session: Session, wish: Wanted, now: datetime) -> int:
     insert = sqlite.insert if session.get_bind().dialect.name == "sqlite" else postgresql.insert
     statement = insert(Job).values(
-        connection=wish.connection, kind=wish.kind, subject=wish.subject, state=State.QUEUED, due_at=now, recorded_at=now,
+        connection=wish.connection, kind=wish.kind, subject=wish.subject, state=State.QUEUED, due_at=wish.due_at or now,
+        recorded_at=now,
         entered_at=wish.entered_at, lead=_text(wish.lead), invoice=_text(wish.invoice), delivery_id=wish.delivery_id,
         attempts=0, deaths=0, alone=False, batch=0,
     )  # fmt: skip

@@ -8,7 +8,7 @@ from webhooks import xero
 from webhooks.judge import changed, entered, woken
 from webhooks.kommo import LeadEvent
 from worker.jobs import InvoiceRef, Kind, LeadRef, Wanted
-from worker.links import Link
+from worker.links import Link, Origin
 from worker.routes import Route
 
 ACCOUNT, SALES, APPROVED, OFFER = 30896271, 100, 148, 147
@@ -20,8 +20,15 @@ def route(connection: str = "acme", *stages: tuple[int, int], deal_stage: tuple[
     return Route(connection, ACCOUNT, ("acme",), TENANT, frozenset(stages or [(SALES, APPROVED)]), deal_stage)
 
 
-def link(lead_id: int | None = 7, invoice_id: str | None = INVOICE, connection: str = "acme") -> Link:
-    return Link(connection=connection, account_id=ACCOUNT, lead_id=lead_id, tenant_id=TENANT, invoice_id=invoice_id)
+def link(
+    lead_id: int | None = 7,
+    invoice_id: str | None = INVOICE,
+    connection: str = "acme",
+    origin: Origin = Origin.INVOICE,
+) -> Link:
+    return Link(
+        connection=connection, account_id=ACCOUNT, lead_id=lead_id, tenant_id=TENANT, invoice_id=invoice_id, origin=origin
+    )  # fmt: skip
 
 
 def event(category: str = "INVOICE", kind: str = "UPDATE", invoice_id: str = INVOICE) -> xero.Event:
@@ -77,29 +84,46 @@ def test_a_link_without_a_lead_wakes_nobody():
 
 @pytest.mark.parametrize("kind", ["CREATE", "UPDATE"])
 def test_an_event_of_a_linked_invoice_syncs_its_deal(kind):
-    wanted = list(changed([event(kind=kind)], [route("b")], {INVOICE: link(connection="a")}))
+    wanted = list(changed([event(kind=kind)], [route("b")], {INVOICE: link(connection="a")}, AT))
     assert wanted == [Wanted("a", Kind.SYNC_STATUS, lead=LeadRef(ACCOUNT, 7), invoice=InvoiceRef(TENANT, INVOICE))]
+
+
+def test_the_echo_of_our_own_making_waits_to_share_a_read_with_others():
+    ours = link(origin=Origin.DEAL)
+    moments = [datetime(2026, 11, 1, 12, 0, second, tzinfo=UTC) for second in (0, 4, 9, 10)]
+    due = [next(changed([event(kind="CREATE")], [route()], {INVOICE: ours}, at)).due_at for at in moments]
+    assert due == [datetime(2026, 11, 1, 12, 0, second, tzinfo=UTC) for second in (10, 10, 10, 20)]
+
+
+@pytest.mark.parametrize(("kind", "origin"), [("UPDATE", Origin.DEAL), ("CREATE", Origin.INVOICE)])
+def test_a_change_and_what_others_made_wait_for_nothing(kind, origin):
+    (wanted,) = changed([event(kind=kind)], [route()], {INVOICE: link(origin=origin)}, AT)
+    assert wanted.due_at is None
 
 
 def test_an_unknown_invoice_may_become_a_deal_of_the_connection_that_makes_deals():
     routes = [route("a", deal_stage=None), route("b")]
-    assert list(changed([event()], routes, {})) == [Wanted("b", Kind.CREATE_DEAL, invoice=InvoiceRef(TENANT, INVOICE))]
+    assert list(changed([event()], routes, {}, AT)) == [
+        Wanted("b", Kind.CREATE_DEAL, invoice=InvoiceRef(TENANT, INVOICE))
+    ]
 
 
 def test_where_no_connection_makes_deals_an_unknown_invoice_may_still_be_ours():
     routes = [route("a", deal_stage=None), route("b", deal_stage=None)]
-    assert list(changed([event()], routes, {})) == [Wanted("a", Kind.CREATE_DEAL, invoice=InvoiceRef(TENANT, INVOICE))]
+    assert list(changed([event()], routes, {}, AT)) == [
+        Wanted("a", Kind.CREATE_DEAL, invoice=InvoiceRef(TENANT, INVOICE))
+    ]
 
 
 def test_an_invoice_whose_deal_is_not_made_yet_is_still_to_become_one():
-    wanted = list(changed([event()], [route("b")], {INVOICE: link(None, connection="a")}))
+    wanted = list(changed([event()], [route("b")], {INVOICE: link(None, connection="a")}, AT))
     assert wanted == [Wanted("a", Kind.CREATE_DEAL, invoice=InvoiceRef(TENANT, INVOICE))]
 
 
 def test_an_organisation_that_is_not_connected_makes_no_job():
-    assert not list(changed([event()], [], {}))
+    assert not list(changed([event()], [], {}, AT))
 
 
 @pytest.mark.parametrize("category", ["CONTACT", "CREDITNOTE", "SUBSCRIPTION", "PREPAYMENT", "OVERPAYMENT", ""])
 def test_other_categories_make_no_job(category):
-    assert not list(changed([event(category)], [route()], {INVOICE: link()}))
+    assert not list(changed([event(category)], [route()], {INVOICE: link()}, AT))

@@ -33,7 +33,7 @@ def handle(claimed: Sequence[Claimed], world: World) -> dict[int, Verdict | Call
     for job in claimed:
         link = known.get(_id(job))
         if link and link.lead_id is not None and (link.origin == links.Origin.DEAL or link.noted_at):
-            told[job.id] = _sync(world, link)
+            told[job.id] = _sync(world, job, link)
         elif link is None and sending and sending <= job.recorded_at:
             told[job.id] = OURS_PERHAPS
     rest = [job for job in claimed if job.id not in told]
@@ -147,9 +147,12 @@ def _relink(world: World, invoice: Invoice, lead_id: int) -> Link:
     )  # fmt: skip
 
 
-def _sync(world: World, link: Link) -> Verdict:
+def _sync(world: World, job: Claimed, link: Link) -> Verdict:
+    # what we were told before we knew of our own invoice was its making
+    is_echo = link.origin == links.Origin.DEAL and link.linked_at is not None and job.recorded_at <= link.linked_at
+    due_at = jobs.echo_due(world.now()) if is_echo else None
     with world.database.begin() as session:
         sends.resolve_link(session, link.id, now=world.now())  # both sides are known: nothing is to be looked for
-        wish = Wanted(link.connection, Kind.SYNC_STATUS, lead=link.lead, invoice=link.invoice)
+        wish = Wanted(link.connection, Kind.SYNC_STATUS, lead=link.lead, invoice=link.invoice, due_at=due_at)
         jobs.record(session, [wish], now=world.now())
     return Done(f"deal {link.lead_id} shows it")

@@ -1,15 +1,16 @@
 """Many deals at once: in as few calls as there can be, and nobody pays for a neighbour's fault."""
 
 from collections import Counter
+from datetime import UTC, datetime, timedelta
 
 import sqlalchemy as sa
 
 from tests.conftest import wait_until
 from tests.worker.shop import Shop
-from worker import links, sends
+from worker import jobs, links, sends
 from worker.contacts import ContactPair
 from worker.handlers import MOST
-from worker.jobs import Kind
+from worker.jobs import InvoiceRef, Kind, Wanted
 from worker.links import Link
 from worker.run import attempt
 
@@ -145,3 +146,25 @@ def test_an_event_about_an_invoice_that_we_are_just_making_costs_no_read(shop: S
     shop.pass_time(3)  # longer than a call may take: whoever sent that has died
     shop.work()
     assert [call for call in shop.calls(since) if "Invoices" in call]
+
+
+def test_the_echoes_of_a_burst_share_a_read(shop: Shop):
+    deals = approved(shop, 5)
+    shop.entered(*deals)
+    shop.work()
+    made = [invoice.id for lead_id in deals for invoice in shop.books().invoices_for(lead_id)]
+    before = datetime.now(UTC) - timedelta(minutes=1)  # told before our own answer had come
+    with shop.workshop.database.begin() as session:
+        jobs.record(
+            session,
+            [Wanted("demo", Kind.CREATE_DEAL, invoice=InvoiceRef(shop.tenant_id, one)) for one in made],
+            now=before,
+        )
+    since = shop.sandbox.mark()
+    shop.work()
+    assert shop.calls(since) == []
+    assert [kind for kind, _ in shop.unfinished()] == [Kind.SYNC_STATUS] * 5
+    shop.pass_time(jobs.ECHO)
+    shop.work()
+    assert shop.calls(since) == ["xero GET /api.xro/2.0/Invoices"]
+    assert shop.unfinished() == []
