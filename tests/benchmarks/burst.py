@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tests.benchmarks import calllog, crowd, floor
+from tests.benchmarks import calllog, chart, crowd, floor
 from tests.benchmarks.crowd import How
 from tests.benchmarks.figures import Check, Row, Section, Table, number, ratio, seconds
 from tests.benchmarks.floor import Floor
@@ -118,7 +118,7 @@ def acquainted(place: Place, deals: int) -> list[int]:
 # --- what it comes to (pure) ---------------------------------------------------------------------------------------------
 
 
-def report(measured: Sequence[Measured], *, factor: float, charts: dict[str, str] | None = None) -> Section:
+def report(measured: Sequence[Measured], *, factor: float) -> Section:
     """The section of the page."""
     rows = tuple(row for one in measured for row in _rows(one))
     return Section(
@@ -138,8 +138,25 @@ def report(measured: Sequence[Measured], *, factor: float, charts: dict[str, str
             *(_paths(one) for one in measured),
         ),
         checks=tuple(check for one in measured if one.is_ours for check in _checks(one, measured)),
-        charts=charts or {},
+        charts={"performance-burst.svg": draw(measured, factor)},
     )  # fmt: skip
+
+
+def draw(measured: Sequence[Measured], factor: float) -> str:
+    """What was on the deals when, counted from the first webhook, in the vendors' minutes; a panel a size."""
+    known = [one for one in measured if one.what.endswith(f"known clients, {WAYS['each']}")]
+    return chart.draw("How many deals had it, and when", [
+        chart.Panel(what, "minutes of the vendors after the first webhook", tuple(
+            curve for one in known if one.what == what for curve in _curves(one, factor / 60)
+        ))
+        for what in dict.fromkeys(one.what for one in known)
+    ])  # fmt: skip
+
+
+def _curves(one: Measured, scale: float) -> list[chart.Curve]:
+    looks = ("a", "b") if one.is_ours else ("c", "d")
+    pairs = zip(("invoice", "PDF"), looks, (one.story.shown, one.story.attached), strict=True)
+    return [chart.Curve(f"{one.who}: {name}", look, tuple(at * scale for at in times)) for name, look, times in pairs]
 
 
 def _rows(one: Measured) -> list[Row]:
