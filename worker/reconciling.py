@@ -25,6 +25,9 @@ from worker.world import World
 
 # Both vendors' lists may lag behind their events by seconds, and count in whole seconds.
 OVERLAP = timedelta(minutes=2)
+# What happened longer ago is in every list by now, and is not read again although nothing has happened since: else each round after a bulk change
+# would read all of it. Generous, since this is by our clock.
+SETTLED = timedelta(hours=1)
 # Some changes of an open invoice are told by nobody: once a day is often enough for a due date.
 OPEN_EVERY = timedelta(days=1)
 OPEN = tuple(
@@ -57,7 +60,8 @@ class Found:
 def reconcile(workshop: Workshop, name: str, *, since: datetime | None = None, dry_run: bool = False) -> Found | None:
     """Compare both systems, from the cursors on or since a given time, and record what is missing; None if somebody else is at it.
 
-    With `since` the open links are read too. A dry run records nothing, moves no cursor and leaves the hook alone.
+    With `since` the open links are read too; what the cursors have not passed yet is read in any case. A dry run records nothing, moves no cursor
+    and leaves the hook alone.
     """
     world = workshop.world(name, priority=Priority.RECONCILE)
     if not dry_run and not _take(workshop, name):
@@ -98,11 +102,13 @@ def _compare(workshop: Workshop, world: World, *, since: datetime | None, dry_ru
     with world.database.reading() as session:
         known = cursors.positions(session, world.connection.name)
     now = world.now()
-    from_kommo, from_xero = (since or known.get(side, now) - OVERLAP for side in (Side.KOMMO, Side.XERO))
+    from_kommo, from_xero = (_begin(known.get(side, now) - OVERLAP, since) for side in (Side.KOMMO, Side.XERO))
     if not dry_run:
         found.hook = hooks.register(world.kommo, workshop.settings)
     _read_deals(world, found, from_kommo)
     _read_invoices(world, found, world.xero.invoices_changed(from_xero))
+    for side in (Side.KOMMO, Side.XERO):
+        found.see(side, [now - SETTLED])
     whole = since is not None or now - known.get(Side.OPEN_LINKS, now) >= OPEN_EVERY
     if whole:
         _read_open_links(world, found)
@@ -110,6 +116,11 @@ def _compare(workshop: Workshop, world: World, *, since: datetime | None, dry_ru
     with world.database.reading() as session:
         found.wanted |= set(unfinished.wanted(session, world.connection.name, again=whole))
     return found
+
+
+def _begin(unread: datetime, since: datetime | None) -> datetime:
+    """Where to read from: a `since` after what is unread would leave a gap, and the cursors move past it."""
+    return unread if since is None else min(since, unread)
 
 
 def _read_deals(world: World, found: Found, since: datetime) -> None:
@@ -140,9 +151,7 @@ def _read_deals(world: World, found: Found, since: datetime) -> None:
 
 
 def _waiting(session: Session, connection: str) -> Sequence[Link]:
-    statement = sa.select(Link).where(
-        Link.connection == connection, Link.waiting.is_(True), Link.waits_books.is_(False)
-    )
+    statement = sa.select(Link).where(Link.connection == connection, links.IS_WAITING, Link.waits_books.is_(False))
     return list(session.scalars(statement.order_by(Link.asked_at, Link.id).limit(MOST_WAITING)))
 
 

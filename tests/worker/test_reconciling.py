@@ -1,6 +1,6 @@
 """What no webhook brought is found by reading both systems."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import pytest
 import sqlalchemy as sa
@@ -72,6 +72,12 @@ def test_the_cursor_moves_with_the_jobs_and_never_back(shop: Shop):
     with shop.workshop.database.begin() as session:
         cursors.move(session, "demo", cursors.Side.XERO, before[cursors.Side.XERO].replace(year=2020))
     assert positions(shop) == before
+
+
+def test_a_since_after_what_is_unread_leaves_no_gap(shop: Shop):
+    shop.deal()
+    shop.pass_time(3 * 3600)
+    assert look(shop, since=shop.now() - timedelta(hours=1)).count(Kind.CREATE_INVOICE) == 1
 
 
 def test_a_change_that_xero_tells_nobody_of_is_found_once_a_day(shop: Shop):
