@@ -9,6 +9,7 @@ from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 from sandbox.kit.calls import Call, CallNote, Calls, Effect
 from sandbox.kit.clock import Clock
+from sandbox.kit.exchanges import Exchanges
 from sandbox.kit.faults import Fault, Faults, Hangup
 from sandbox.kit.settings import Settings
 
@@ -19,6 +20,10 @@ class Answer:
     headers: list[tuple[str, str]] = field(default_factory=list)
     body: bytes = b""
     reason: str | None = None  # with its own words where a vendor's differ from the standard's
+
+    def shown(self) -> dict[str, Any]:
+        """As it is kept: headers as pairs, the body a character a byte."""
+        return {"status": self.status, "headers": self.headers, "body": self.body.decode("latin-1")}
 
 
 # a vendor's way of saying a status (or "html"); None leaves it to the front
@@ -58,20 +63,26 @@ class Front:
         self._faults = faults
         self._calls = calls
         self._fault_answer = fault_answer
+        self._exchanges = Exchanges(name)
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         started = time.perf_counter()
         note = CallNote()
         environ["sandbox.note"] = note
         seen: dict[str, Any] = {"status": None, "fault": None, "effect": "refused"}
+        asked = self._exchanges.begin(environ)
+        answered: Answer | None = None
         try:
             answer = self._answer(environ, note, seen)
             self._wait(started)
             seen["status"] = answer.status
+            answered = answer
         finally:
             for end in note.ends:
                 end()
             self._log(environ, note, started, seen)
+            if asked:
+                self._exchanges.keep(asked, answered.shown() if answered else None)
         start_response(_status_line(answer), answer.headers)
         return [answer.body]
 
