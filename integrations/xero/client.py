@@ -176,7 +176,8 @@ class Xero:
         invoice_id = invoice.id
         approved = invoice.status not in (InvoiceStatus.DRAFT, InvoiceStatus.SUBMITTED)
         wanted = InvoiceStatus.VOIDED if approved else InvoiceStatus.DELETED
-        body = {"InvoiceID": invoice_id, "Status": wanted.value}
+        # as it is described; alone, without the list, it is taken too (xero.md 4.1)
+        body = {"Invoices": [{"InvoiceID": invoice_id, "Status": wanted.value}]}
         path = f"/Invoices/{quote(invoice_id, safe='')}"
         answer = self._accounting("POST", path, effect="same", json_body=body)
         result = answer.parse(lambda said: parse_result(said["Invoices"][0]))
