@@ -98,6 +98,10 @@ class Link(Base):
         return None if self.invoice_id is None else InvoiceRef(self.tenant_id, self.invoice_id)
 
 
+# In the index's own words: neither database would use it for "waiting IS TRUE" or "waiting = 1".
+IS_WAITING: sa.ColumnElement[bool] = sa.literal_column("links.waiting")
+
+
 def for_leads(session: Session, account_id: int, lead_ids: Iterable[int]) -> dict[int, Link]:
     """The links of these leads, by lead id."""
     statement = sa.select(Link).where(Link.account_id == account_id, Link.lead_id.in_(set(lead_ids)))
@@ -126,7 +130,7 @@ def waiting(
     ]
     if not mended:
         return []
-    statement = sa.select(Link).where(Link.account_id == account_id, Link.waiting.is_(True), sa.or_(*mended))
+    statement = sa.select(Link).where(Link.account_id == account_id, IS_WAITING, sa.or_(*mended))
     return list(session.scalars(statement.order_by(Link.id)))
 
 

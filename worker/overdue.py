@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from worker import facts
 from worker.jobs import Kind, Wanted
-from worker.links import Link
+from worker.links import IS_WAITING, Link
 from worker.links import past_due as links_past_due
 from worker.statuses import Label
 
@@ -40,9 +40,6 @@ def past_due(session: Session, *, now: datetime) -> list[Wanted]:
 def waiting_for_books(session: Session, *, now: datetime) -> list[Wanted]:  # noqa: ARG001  (a round's finder is told the time)
     """Jobs for deals that wait for something that is mended in Xero."""
     statement = (
-        sa.select(Link)
-        .where(Link.waiting.is_(True), Link.waits_books.is_(True))
-        .order_by(Link.asked_at, Link.id)
-        .limit(MOST)
+        sa.select(Link).where(IS_WAITING, Link.waits_books.is_(True)).order_by(Link.asked_at, Link.id).limit(MOST)
     )
     return [Wanted(link.connection, Kind.CREATE_INVOICE, lead=link.lead) for link in session.scalars(statement)]
