@@ -5,7 +5,7 @@ must still find in the row. Whoever lost the lease settles nothing.
 """
 
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -14,9 +14,11 @@ import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError, OperationalError
 from sqlalchemy.orm import Session
 
-from worker.attempts import Attempt
-from worker.database import Database
-from worker.jobs import InvoiceRef, Job, Kind, LeadRef, Ring, State, busy, ring_of
+from worker import attempts
+from worker.database import Database, UtcTime, changed_rows
+from worker.jobs import InvoiceRef, Job, Kind, LeadRef, Ring, State, Wanted, is_in
+from worker.subjects import absorb_twin, close_failures, next_due
+from worker.taking import Taker
 from worker.verdicts import Done, Failed, Verdict, Wait
 
 
@@ -33,6 +35,16 @@ class Claimed:
     died_at: datetime | None
     recorded_at: datetime
     entered_at: datetime | None = None
+
+    @property
+    def subject(self) -> str:
+        """What it is about, as the ledger's indexes have it."""
+        return Wanted(self.connection, self.kind, lead=self.lead, invoice=self.invoice).subject
+
+    @property
+    def slot(self) -> tuple[str, str, str]:
+        """What at most one queued job may stand for."""
+        return self.connection, self.kind, self.subject
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +66,45 @@ class Claim:
         return self.jobs[0].kind
 
 
+# Tries of a settlement that clashes: a twin may be recorded between our look and our write, and then the next look finds it.
+TRIES = 3
+
+_MINE = sa.and_(Job.holder == sa.bindparam("by"), is_in(State.RUNNING))
+
+_ONE_OF_MINE = sa.select(Job.id).where(_MINE).limit(1).with_for_update()
+
+_ALL_OF_MINE = sa.select(Job.id).where(_MINE).order_by(Job.id).with_for_update()
+
+_STILL_MINE = _ALL_OF_MINE.where(Job.id.in_(sa.bindparam("ids", expanding=True)))
+
+_RENEW = (
+    sa.update(Job)
+    .where(Job.id.in_(sa.bindparam("ids", expanding=True)))
+    .values(leased_until=sa.bindparam("until"))
+    .execution_options(synchronize_session=False)
+)
+
+_END = (
+    sa.update(Job)
+    .where(Job.id == sa.bindparam("job"))
+    .values(
+        state=sa.bindparam("to"), sentence=sa.bindparam("said"), ended_at=sa.bindparam("at", type_=UtcTime), alone=False,
+        holder=None, leased_until=None,
+    )
+)  # fmt: skip
+
+_WAIT = (
+    sa.update(Job)
+    .where(Job.id == sa.bindparam("job"))
+    .values(
+        state=State.QUEUED, sentence=sa.bindparam("said"), due_at=sa.bindparam("due"), not_before=sa.bindparam("earliest"),
+        attempts=sa.bindparam("failures"), alone=sa.or_(Job.alone, sa.bindparam("single")), rung_at=None, holder=None,
+        leased_until=None,
+    )
+    .execution_options(synchronize_session=False)
+)  # fmt: skip
+
+
 def claim(database: Database, job_id: int, *, now: datetime, lease: timedelta, most: int) -> Claim | None:
     """Take the job that was rung for, and up to `most` in all of its due siblings; None if it is not to be had now.
 
@@ -62,98 +113,102 @@ def claim(database: Database, job_id: int, *, now: datetime, lease: timedelta, m
     holder = uuid.uuid4().hex
     try:
         with database.begin() as session:
-            first = _take(session, [job_id], holder, now=now, lease=lease)
-            if not first:
-                return None
-            if not first[0].alone and most > 1:
-                siblings = _siblings(session, first[0], now=now, most=most - 1)
-                first += _take_passing_over(session, siblings, holder, now=now, lease=lease)
-            session.execute(
-                sa.update(Job).where(Job.holder == holder, Job.state == State.RUNNING).values(batch=len(first))
-            )
-            return Claim(holder, tuple(_claimed(job) for job in first), now)
+            rows = Taker(session, holder, now, now + lease).take(job_id, most=most)
+            return Claim(holder, tuple(_claimed(row) for row in rows), now) if rows else None
     except (IntegrityError, OperationalError):
         # Somebody else was faster, on this very subject: the sweep rings again for what is left.
         return None
 
 
-def _take(session: Session, ids: Sequence[int], holder: str, *, now: datetime, lease: timedelta) -> list[Job]:
-    statement = (
-        sa.update(Job)
-        .where(Job.id.in_(ids), Job.state == State.QUEUED, Job.due_at <= now, sa.not_(busy(Job)))
-        .values(state=State.RUNNING, holder=holder, leased_until=now + lease, started_at=now, not_before=None)
-        .returning(Job)
-        .execution_options(synchronize_session=False, populate_existing=True)
-    )
-    return sorted(session.scalars(statement), key=lambda job: job.id)
-
-
-def _siblings(session: Session, first: Job, *, now: datetime, most: int) -> list[int]:
-    statement = (
-        sa.select(Job.id, Job.lead, Job.invoice)
-        .where(
-            Job.connection == first.connection, Job.kind == first.kind, Job.state == State.QUEUED,
-            Job.due_at <= now, Job.alone.is_(False), sa.not_(busy(Job)),
-        )
-        .order_by(Job.due_at, Job.id)
-        .limit(most)
-        .with_for_update(skip_locked=True)
-    )  # fmt: skip
-    taken = {subject for subject in (first.lead, first.invoice) if subject}
-    free: list[int] = []
-    for row in session.execute(statement):
-        subjects = {subject for subject in (row.lead, row.invoice) if subject}
-        if not subjects & taken:
-            taken |= subjects
-            free.append(row.id)
-    return sorted(free)
-
-
-def _take_passing_over(
-    session: Session, ids: Sequence[int], holder: str, *, now: datetime, lease: timedelta
-) -> list[Job]:
-    if not ids:
-        return []
-    try:
-        with session.begin_nested():
-            return _take(session, ids, holder, now=now, lease=lease)
-    except IntegrityError:
-        if len(ids) == 1:
-            return []
-    half = len(ids) // 2
-    return [
-        *_take_passing_over(session, ids[:half], holder, now=now, lease=lease),
-        *_take_passing_over(session, ids[half:], holder, now=now, lease=lease),
-    ]
-
-
-def _claimed(job: Job) -> Claimed:
+def _claimed(row: sa.Row[Any]) -> Claimed:
     return Claimed(
-        id=job.id,
-        connection=job.connection,
-        kind=Kind(job.kind),
-        lead=LeadRef.parse(job.lead) if job.lead else None,
-        invoice=InvoiceRef.parse(job.invoice) if job.invoice else None,
-        attempts=job.attempts,
-        died_at=job.died_at,
-        recorded_at=job.recorded_at,
-        entered_at=job.entered_at,
+        id=row.id,
+        connection=row.connection,
+        kind=Kind(row.kind),
+        lead=LeadRef.parse(row.lead) if row.lead else None,
+        invoice=InvoiceRef.parse(row.invoice) if row.invoice else None,
+        attempts=row.attempts,
+        died_at=row.died_at,
+        recorded_at=row.recorded_at,
+        entered_at=row.entered_at,
     )
 
 
 def holds(session: Session, holder: str) -> bool:
     """Whether this holder still has its jobs; they stay so until the transaction ends, for a sweep passes over locked rows."""
-    mine = sa.select(Job.id).where(Job.holder == holder, Job.state == State.RUNNING).limit(1)
-    return session.scalar(mine.with_for_update()) is not None
+    return session.scalar(_ONE_OF_MINE, {"by": holder}) is not None
 
 
 def renew(database: Database, holder: str, *, now: datetime, lease: timedelta) -> bool:
     """Keep the lease of whatever this holder still has; False if nothing is left to keep."""
     with database.begin() as session:
-        statement = (
-            sa.update(Job).where(Job.holder == holder, Job.state == State.RUNNING).values(leased_until=now + lease)
-        )
-        return bool(_rows(session.execute(statement)))
+        ids = list(session.scalars(_ALL_OF_MINE, {"by": holder}))
+        kept = session.execute(_RENEW, {"ids": ids, "until": now + lease}) if ids else None
+        return kept is not None and bool(changed_rows(kept))
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """What is to be written down of a claim."""
+
+    claim: Claim
+    verdicts: Mapping[int, Verdict]
+    now: datetime
+    calls: Sequence[Mapping[str, Any]]
+
+    def settle(self, database: Database, jobs: Sequence[Claimed]) -> list[Ring]:
+        """In one transaction; where that clashes with an event of the same moment, in smaller and smaller ones."""
+        for is_last in (*(False,) * (TRIES - 1), True):
+            try:
+                with database.begin() as session:
+                    return self._write(session, jobs)
+            except IntegrityError:
+                if len(jobs) > 1:
+                    half = len(jobs) // 2
+                    return [*self.settle(database, jobs[:half]), *self.settle(database, jobs[half:])]
+            except OperationalError:  # somebody's lock that took too long
+                if is_last:
+                    raise
+        return []  # the lease lapses, and the sweep takes it from there
+
+    def _write(self, session: Session, jobs: Sequence[Claimed]) -> list[Ring]:
+        held = self._held(session, jobs)
+        mine = [job for job in jobs if job.id in held]
+        if mine:
+            self._end(session, mine)
+            self._wait(session, mine)
+            attempts.write_down(session, [self._attempt(job) for job in mine], self.calls)
+        return next_due(session, mine, now=self.now)
+
+    def _held(self, session: Session, jobs: Sequence[Claimed]) -> set[int]:
+        """The fence. It locks the rows until the commit, so that nothing below is written by a holder who has lost them."""
+        asked = {"by": self.claim.holder, "ids": [job.id for job in jobs]}
+        return set(session.scalars(_STILL_MINE, asked))
+
+    def _end(self, session: Session, mine: Iterable[Claimed]) -> None:
+        ended = [(job, verdict) for job in mine if not isinstance(verdict := self.verdicts[job.id], Wait)]
+        close_failures(session, [job for job, verdict in ended if isinstance(verdict, Done)])
+        rows = [
+            {
+                "job": job.id, "said": _sentence(verdict) or None, "at": self.now,
+                "to": State.DONE if isinstance(verdict, Done) else State.FAILED,
+            }
+            for job, verdict in ended
+        ]  # fmt: skip
+        if rows:
+            session.connection().execute(_END, rows)
+
+    def _wait(self, session: Session, mine: Iterable[Claimed]) -> None:
+        for job in mine:  # one by one: each takes its place in the queue before the next one does
+            if isinstance(verdict := self.verdicts[job.id], Wait):
+                session.execute(_WAIT, _waiting(session, job, verdict, self.now))
+
+    def _attempt(self, job: Claimed) -> dict[str, Any]:
+        verdict = self.verdicts[job.id]
+        return {
+            "job_id": job.id, "started_at": self.claim.started_at, "ended_at": self.now, "batch": len(self.claim.jobs),
+            "verdict": type(verdict).__name__.lower(), "sentence": _sentence(verdict),
+        }  # fmt: skip
 
 
 def settle(
@@ -168,118 +223,24 @@ def settle(
 
     What this holder no longer has is passed over: somebody else does it, or did.
     """
-    rings: list[Ring] = []
-    for job in claim.jobs:
-        if job.id in verdicts:
-            rings += _settle_one(database, claim, job, verdicts[job.id], now=now, calls=calls)
-    return rings
-
-
-def _settle_one(
-    database: Database,
-    claim: Claim,
-    job: Claimed,
-    verdict: Verdict,
-    *,
-    now: datetime,
-    calls: Sequence[Mapping[str, Any]],
-) -> list[Ring]:
-    for _ in range(3):  # a twin may be recorded between our look and our write: then the next look finds it
-        try:
-            with database.begin() as session:
-                if not _write(session, claim, job, verdict, now=now):
-                    return []
-                session.add(
-                    Attempt(
-                        job_id=job.id,
-                        started_at=claim.started_at,
-                        ended_at=now,
-                        verdict=type(verdict).__name__.lower(),
-                        sentence=_sentence(verdict),
-                        batch=len(claim.jobs),
-                        calls=list(calls),
-                    )
-                )
-                return _next(session, job, now=now)
-        except IntegrityError:
-            continue
-    return []  # the lease lapses, and the sweep takes it from there
-
-
-def _write(session: Session, claim: Claim, job: Claimed, verdict: Verdict, *, now: datetime) -> bool:
-    if not _still_held(session, claim, job):
-        return False
-    values: dict[str, Any] = {"holder": None, "leased_until": None, "sentence": _sentence(verdict) or None}
-    match verdict:
-        case Done():
-            values |= {"state": State.DONE, "ended_at": now, "alone": False}
-            _close_failures(session, job)
-        case Failed():
-            values |= {"state": State.FAILED, "ended_at": now, "alone": False}
-        case Wait():
-            values |= _waiting(session, job, verdict, now)
-    session.execute(sa.update(Job).where(Job.id == job.id).values(**values))
-    return True
-
-
-def _still_held(session: Session, claim: Claim, job: Claimed) -> bool:
-    """The fence. It locks the row until the commit, so that nothing below is written by a holder who has lost it."""
-    held = sa.and_(Job.id == job.id, Job.holder == claim.holder, Job.state == State.RUNNING)
-    return bool(_rows(session.execute(sa.update(Job).where(held).values(holder=claim.holder))))
+    jobs = sorted((job for job in claim.jobs if job.id in verdicts), key=lambda job: job.subject)
+    return Settlement(claim, verdicts, now, calls).settle(database, jobs) if jobs else []
 
 
 def _waiting(session: Session, job: Claimed, verdict: Wait, now: datetime) -> dict[str, Any]:
     due = now + timedelta(seconds=verdict.seconds)
     values: dict[str, Any] = {
-        "state": State.QUEUED,
-        "due_at": due,
-        "rung_at": None,
-        "not_before": due if verdict.hard else None,
-        "attempts": job.attempts + 1 if verdict.counts else job.attempts,
-        **({"alone": True} if verdict.alone else {}),
+        "job": job.id,
+        "said": verdict.why or None,
+        "due": due,
+        "earliest": due if verdict.hard else None,
+        "failures": job.attempts + 1 if verdict.counts else job.attempts,
+        "single": verdict.alone,
     }
-    if absorb_twin(session, job.id):
+    if absorb_twin(session, job.id, job.slot):
         # An event came while this ran: that gives the attempts back, and pulls it to now unless a vendor's word forbids.
-        values |= {"attempts": 0, "due_at": due if verdict.hard else now}
+        values |= {"failures": 0, "due": due if verdict.hard else now}
     return values
-
-
-def absorb_twin(session: Session, job_id: int) -> bool:
-    """Take the queued row with the same subject away, which an event recorded while this one ran; it was never claimed."""
-    mine = sa.orm.aliased(Job)
-    same = sa.exists().where(
-        mine.id == job_id, mine.connection == Job.connection, mine.kind == Job.kind, mine.subject == Job.subject
-    )
-    statement = sa.delete(Job).where(Job.state == State.QUEUED, Job.id != job_id, same)
-    return bool(_rows(session.execute(statement.execution_options(synchronize_session=False))))
-
-
-def _close_failures(session: Session, job: Claimed) -> None:
-    """A success closes what failed before about the same subject."""
-    mine = sa.orm.aliased(Job)
-    same = sa.exists().where(
-        mine.id == job.id, mine.connection == Job.connection, mine.kind == Job.kind, mine.subject == Job.subject
-    )
-    statement = sa.update(Job).where(Job.state == State.FAILED, Job.id != job.id, same)
-    session.execute(
-        statement.values(state=State.DONE, sentence=f"done by job {job.id}").execution_options(
-            synchronize_session=False
-        )
-    )
-
-
-def _next(session: Session, job: Claimed, *, now: datetime) -> list[Ring]:
-    """The job that waited for this one's subject: its own ring is spent."""
-    about = [column == str(ref) for column, ref in ((Job.lead, job.lead), (Job.invoice, job.invoice)) if ref]
-    if not about:
-        return []
-    row = session.execute(
-        sa.select(Job.id, Job.kind, Job.lead, Job.invoice)
-        .where(Job.state == State.QUEUED, Job.due_at <= now, sa.or_(*about))
-        .order_by(Job.due_at, Job.id)
-        .limit(1)
-    ).first()
-    return [ring_of(row)] if row else []
 
 
 def _sentence(verdict: Verdict) -> str:
@@ -290,8 +251,3 @@ def _sentence(verdict: Verdict) -> str:
             return verdict.why
         case Failed():
             return verdict.sentence
-
-
-def _rows(result: sa.Result[Any]) -> int:
-    assert isinstance(result, sa.CursorResult)
-    return int(result.rowcount)

@@ -80,6 +80,12 @@ class Database:
         self.engine.dispose()
 
 
+def changed_rows(result: sa.Result[Any]) -> int:
+    """How many rows an update or delete touched."""
+    assert isinstance(result, sa.CursorResult)
+    return int(result.rowcount)
+
+
 def open_database(url: str, *, patience: float = PATIENCE, pool: int = 5) -> Database:
     """Open the database at this SQLAlchemy URL; waiting for a connection, a lock or a statement ends after `patience` seconds."""
     parsed = make_url(url)

@@ -16,13 +16,14 @@ class Delivery(Base):
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
     source: Mapped[str] = mapped_column(sa.Text)  # kommo, xero, kommo-uninstall
-    received_at: Mapped[datetime] = mapped_column(UtcTime, index=True)
+    received_at: Mapped[datetime] = mapped_column(UtcTime)
     content_type: Mapped[str] = mapped_column(sa.Text)
     body: Mapped[bytes] = mapped_column(sa.LargeBinary)
     connection: Mapped[str | None] = mapped_column(sa.Text)
     problem: Mapped[str | None] = mapped_column(sa.Text)  # why it was not understood, or is nobody's
 
     __table_args__ = (
+        sa.Index("ix_deliveries_heard", "connection", "source", "received_at"),  # whom we last heard of, and when
         sa.Index(
             "ix_deliveries_problem", "received_at",
             sqlite_where=sa.text("problem IS NOT NULL"), postgresql_where=sa.text("problem IS NOT NULL"),

@@ -153,16 +153,23 @@ class Job(Base):
         # the sweep's and the claim's way to what is due, however many jobs are done
         sa.Index("ix_jobs_due", "due_at", sqlite_where=QUEUED, postgresql_where=QUEUED),
         sa.Index("ix_jobs_siblings", "connection", "kind", "due_at", sqlite_where=QUEUED, postgresql_where=QUEUED),
+        # a claim's way to what it holds; not by the lease's end, or each renewal would write all indexes of its rows
         sa.Index(
-            "ix_jobs_leased", "leased_until",
+            "ix_jobs_held", "holder",
             sqlite_where=sa.text("state = 'running'"), postgresql_where=sa.text("state = 'running'"),
         ),
         sa.Index(
             "ix_jobs_failed", "connection", "kind", "subject",
             sqlite_where=sa.text("state = 'failed'"), postgresql_where=sa.text("state = 'failed'"),
         ),
-        sa.Index("ix_jobs_lead", "lead"),
-        sa.Index("ix_jobs_invoice", "invoice"),
+        # how many have ended, and which since when, without reading them
+        sa.Index(
+            "ix_jobs_ended", "state", "kind", "ended_at",
+            sqlite_where=sa.text("ended_at IS NOT NULL"), postgresql_where=sa.text("ended_at IS NOT NULL"),
+        ),
+        # what there is about a subject, and what of it still waits, however much about it is done
+        sa.Index("ix_jobs_lead_state", "lead", "state"),
+        sa.Index("ix_jobs_invoice_state", "invoice", "state"),
     )  # fmt: skip
 
 
@@ -229,8 +236,13 @@ def ring_of(row: Any) -> Ring:
 def busy(other: Any) -> sa.ColumnElement[bool]:
     """Whether a running job is about the same lead or invoice as the row `other`."""
     running = sa.orm.aliased(Job)
-    same_lead = sa.exists().where(running.state == State.RUNNING, running.lead == other.lead, running.id != other.id)
-    same_invoice = sa.exists().where(
-        running.state == State.RUNNING, running.invoice == other.invoice, running.id != other.id
-    )
+    runs = sa.and_(is_in(State.RUNNING, running), running.id != other.id)
+    same_lead = sa.exists().where(runs, running.lead == other.lead)
+    same_invoice = sa.exists().where(runs, running.invoice == other.invoice)
     return sa.or_(same_lead, same_invoice)
+
+
+def is_in(state: State, job: Any = Job) -> sa.ColumnElement[bool]:
+    """Whether a job is in this state, as a literal: a plan made for any state could not use the index of this one."""
+    stands: sa.ColumnElement[bool] = job.state == sa.literal_column(f"'{state}'")
+    return stands

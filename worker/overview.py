@@ -13,7 +13,7 @@ from worker import canary, routes
 from worker.beat import CANARY_EVERY
 from worker.deliveries import Delivery
 from worker.grants import Grant, GrantKind
-from worker.jobs import Job, State
+from worker.jobs import Job, State, is_in
 from worker.workshop import Workshop, kommo_budget, xero_budget
 
 # Two canaries may be late in a burst; three mean that nobody listens.
@@ -107,16 +107,24 @@ def look(workshop: Workshop) -> Overview:
 
 
 def counts(session: Session) -> list[Count]:
-    """How many jobs there are of each kind in each state."""
-    statement = sa.select(Job.kind, Job.state, sa.func.count()).group_by(Job.kind, Job.state)
-    return [
-        Count(kind, state, number) for kind, state, number in session.execute(statement.order_by(Job.kind, Job.state))
+    """How many jobs there are of each kind in each state.
+
+    Each state by an index of its own: of a million done jobs that reads a tenth of what the table is, and costs a tenth of a second.
+    """
+    ended = (
+        sa.select(Job.kind, Job.state, sa.func.count()).where(Job.ended_at.is_not(None)).group_by(Job.state, Job.kind)
+    )
+    live = [
+        sa.select(Job.kind, sa.literal(state.value), sa.func.count()).where(is_in(state)).group_by(Job.kind)
+        for state in (State.QUEUED, State.RUNNING)
     ]
+    found = [Count(*row) for statement in (ended, *live) for row in session.execute(statement)]
+    return sorted(found, key=lambda count: (count.kind, count.state))
 
 
 def oldest_due(session: Session, now: datetime) -> datetime | None:
     """Since when the job waits that has waited longest for a worker."""
-    return session.scalar(sa.select(sa.func.min(Job.due_at)).where(Job.state == State.QUEUED, Job.due_at <= now))
+    return session.scalar(sa.select(sa.func.min(Job.due_at)).where(is_in(State.QUEUED), Job.due_at <= now))
 
 
 def grants(session: Session, now: datetime) -> list[GrantView]:
@@ -167,11 +175,7 @@ def _budget(key: str, turns: Turns) -> Budget:
 
 
 def _heard(session: Session, names: list[str]) -> Iterator[Heard]:
-    statement = sa.select(Delivery.connection, Delivery.source, sa.func.max(Delivery.received_at))
-    last = {
-        (name, source): at
-        for name, source, at in session.execute(statement.group_by(Delivery.connection, Delivery.source))
-    }
     for name in names:
         for source in ("kommo", "xero"):
-            yield Heard(name, source, last.get((name, source)))
+            of = sa.and_(Delivery.connection == name, Delivery.source == source)
+            yield Heard(name, source, session.scalar(sa.select(sa.func.max(Delivery.received_at)).where(of)))

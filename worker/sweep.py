@@ -6,9 +6,9 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from worker.attempts import Attempt
-from worker.claims import absorb_twin
-from worker.database import Database
-from worker.jobs import Job, Ring, State, busy, ring_of
+from worker.database import Database, UtcTime
+from worker.jobs import Job, Ring, State, busy, is_in, ring_of
+from worker.subjects import absorb_twin
 
 # Deaths on a job alone before a person must look at it: a deploy and two accidents are no reason, a poisonous job is.
 MAX_DEATHS = 5
@@ -19,28 +19,54 @@ RING_AGAIN = timedelta(seconds=10)
 # Rings of one sweep: what is more waits two seconds for the next one.
 MOST_RINGS = 500
 
+_NOW = sa.bindparam("at", type_=UtcTime)
+
+_LAPSED = (
+    sa.select(Job)
+    .where(is_in(State.RUNNING), Job.leased_until < _NOW)
+    .limit(MOST_RINGS)  # in no order: for one by id, SQLite would read the whole table in it
+    .with_for_update(skip_locked=True)
+)
+
+_DUE = (
+    sa.select(Job.id)
+    .where(
+        is_in(State.QUEUED), Job.due_at <= _NOW, sa.not_(busy(Job)),
+        sa.or_(Job.rung_at.is_(None), Job.rung_at < sa.bindparam("rung_before", type_=UtcTime)),
+    )
+    .order_by(Job.due_at, Job.id)
+    .limit(MOST_RINGS)
+    .with_for_update(skip_locked=True)
+)  # fmt: skip
+
+_RUNG = (
+    sa.update(Job)
+    .where(Job.id.in_(sa.bindparam("ids", expanding=True)))
+    .values(rung_at=_NOW)
+    .returning(Job.id, Job.kind, Job.lead, Job.invoice)
+    .execution_options(synchronize_session=False)
+)
+
 
 def sweep(database: Database, *, now: datetime, ring_again: timedelta = RING_AGAIN) -> list[Ring]:
     """Take back what dead workers held, and answer what to ring for."""
     with database.begin() as session:
-        for job in _lapsed(session, now):
+        # in the order in which jobs are recorded, or two that wait for each other's places might wait for ever
+        for job in sorted(_lapsed(session, now), key=_slot):
             _take_back(session, job, now)
         return _due(session, now, ring_again)
 
 
 def _lapsed(session: Session, now: datetime) -> list[Job]:
-    statement = (
-        sa.select(Job)
-        .where(Job.state == State.RUNNING, Job.leased_until < now)
-        .order_by(Job.id)
-        .limit(MOST_RINGS)
-        .with_for_update(skip_locked=True)
-    )
-    return list(session.scalars(statement))
+    return list(session.scalars(_LAPSED, {"at": now}))
+
+
+def _slot(job: Job) -> tuple[str, str, str]:
+    return job.connection, job.kind, job.subject
 
 
 def _take_back(session: Session, job: Job, now: datetime) -> None:
-    if absorb_twin(session, job.id):
+    if absorb_twin(session, job.id, _slot(job)):
         job.attempts = 0  # an event came meanwhile
     together = job.batch > 1
     session.add(
@@ -67,17 +93,6 @@ def _take_back(session: Session, job: Job, now: datetime) -> None:
 
 
 def _due(session: Session, now: datetime, ring_again: timedelta) -> list[Ring]:
-    unrung = sa.or_(Job.rung_at.is_(None), Job.rung_at < now - ring_again)
-    ids = (
-        sa.select(Job.id)
-        .where(Job.state == State.QUEUED, Job.due_at <= now, unrung, sa.not_(busy(Job)))
-        .order_by(Job.due_at, Job.id)
-        .limit(MOST_RINGS)
-        .with_for_update(skip_locked=True)
-    )
-    due = list(session.scalars(ids))
-    statement = (
-        sa.update(Job).where(Job.id.in_(due)).values(rung_at=now).returning(Job.id, Job.kind, Job.lead, Job.invoice)
-    )
-    rows = session.execute(statement.execution_options(synchronize_session=False)) if due else ()
+    due = list(session.scalars(_DUE, {"at": now, "rung_before": now - ring_again}))
+    rows = session.execute(_RUNG, {"ids": due, "at": now}) if due else ()
     return sorted((ring_of(row) for row in rows), key=lambda ring: ring.job_id)
