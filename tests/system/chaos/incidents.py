@@ -164,7 +164,12 @@ class Scene:
     def come_back(self, name: str) -> None:
         """As whatever supervises processes would start it again."""
         self.ground.processes.restart(name)
-        self.ground.processes.wait_ready(name)
+        try:
+            self.ground.processes.wait_ready(name)
+        except NotReady:
+            # it waits for a Redis or a database that another fault has taken away meanwhile, and goes on when that is back
+            if not self.ground.processes[name].child.is_alive:
+                raise
 
     def raise_the_dead(self) -> None:
         """What ended by itself is told, and started again."""
