@@ -1,46 +1,58 @@
 """Turns: every call waits for its turn, and all workers on all machines draw from the same budget in Redis.
 
 A budget belongs to whatever the vendor counts by: Xero by organisation, Kommo by integration. It has windows (so many calls in
-so many seconds), places (so many calls at once) and a stop (nothing before then: the vendor said Retry-After). One script
-judges all of them at once, by the clock of Redis; an ask that is refused costs nothing.
+so many seconds), places (so many calls at once), a stop (nothing before then: the vendor said Retry-After) and a block (the
+vendor has shut us out; one call at a time tries whether that is over). One script judges all of them at once, by the clock of
+Redis; an ask that is refused costs nothing.
 
 A log that is missing (Redis is new, or was emptied) can't say what was sent before. Until one period is over, or the vendor has
 said what is left, half of the limit is given: a fresh start need not wait, and a wiped one can't overdraw by more than half.
+
+Only new invoices and deals wait in place for longer than a moment. All else is told when its turn is likely to come, each a time
+of its own, and goes back to the ledger until then: a thousand PDFs come back one by one, and none of them holds a worker.
 """
 
 import logging
-import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import IntEnum
-from pathlib import Path
 from types import TracebackType
-from typing import Protocol, Self, cast
+from typing import Any, Protocol, Self
 from uuid import uuid4
 
 from redis import Redis, RedisError
-from redis.backoff import NoBackoff
-from redis.retry import Retry
 
+from integrations import forecast
 from integrations.errors import RateLimited
+from integrations.forecast import Course
+from integrations.places import Keeper
+from integrations.script import Script, micros, thousandths
 
 log = logging.getLogger(__name__)
 
-SCRIPT = Path(__file__).with_name("turns.lua").read_text(encoding="utf-8")
-
-# A short wait (Kommo's window is 1.2 s) is not worth the way back through the ledger; no worker sleeps for a minute.
+# How long new invoices and deals wait in place: less than the way back through the ledger costs (a sweep, and reading all again).
 PATIENCE = 3.0
+# All else waits for a handful of calls at Kommo, whose window is 1.2 s, and no longer: PDFs must not hold the workers.
+BRIEFLY = 1.5
 # A killed holder's place comes back after this; a living one renews its place every third of it, however long the call.
 PLACE_LEASE = 15.0
 # A place comes free when some call ends, which nobody can foresee: look again after this.
 LOOK_AGAIN = 0.1
 # Where the wait for a place outlasts the patience: calls are answered in about this time.
 PLACE_RETRY = 1.0
-# Redis answers in well under a millisecond: one that takes this long is down, and jobs wait in the ledger.
-REDIS_TIMEOUT = 2.0
-REDIS_RETRY = 5.0
+# Nobody is told to come back later than this: what a vendor counts in a day may begin anew before our own day is over.
+LONGEST = 3600.0
+# A call that tries whether a block is lifted is over by then, its time-out included; the others ask again after the second.
+TRYING = 75.0
+TRYING_RETRY = 2.0
+# What connections that share a budget had of it is compared over this long, or over the window's period if that is longer.
+MEMORY = 10.0
+# The part of a shared window that a connection leaves to one that has not come yet: six calls of Xero's minute, for a deal.
+NEWCOMER = 0.1
+# How long what is known of a day's course holds: it changes with the hours.
+COURSE_AGE = 30.0
 
 
 class Priority(IntEnum):
@@ -64,12 +76,19 @@ RESERVES: Mapping[Priority, float] = {
 }
 
 
+# These slow early where the day would not last (`forecast.pace`).
+SLOWED = (Priority.PDF, Priority.RECONCILE, Priority.BACKFILL)
+
+
 @dataclass(frozen=True, slots=True)
 class Window:
     """At most `limit` turns in any `period` seconds. The margin for calls that travel at unlike speeds belongs in the period.
 
     `shared` is the key of a window that several budgets draw from (Xero's limit for the whole app). `slack` tells that the
     vendor's own count of what is left may also lengthen ours, but for so many calls that may be under way; None: it never may.
+    `plans` are known limits, smallest first: the vendor's words may show that one below `limit` holds, and never that more does.
+    `is_fair`: connections that share the window share it fairly. `is_day`: it is long enough to be paced by its forecast, and for
+    an hourly call that hears whether the vendor's count began anew.
     """
 
     name: str
@@ -77,14 +96,38 @@ class Window:
     period: float
     shared: str | None = None
     slack: int | None = None
+    plans: tuple[int, ...] = ()
+    is_fair: bool = False
+    is_day: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """What a vendor said about its limits: what is `left` by window, and for how many seconds to send nothing at all."""
+    """What a vendor said about its limits: what is `left` by window, and for how many seconds to send nothing at all (`stop`).
+
+    `block`: we are shut out, and one call in so many seconds may try whether we still are; `admitted`: this call was let in.
+    `spent` is the window that is used up until the stop ends, and is counted anew after it.
+    """
 
     left: Mapping[str, int] = field(default_factory=dict)
     stop: float = 0.0
+    block: float = 0.0
+    admitted: bool = False
+    spent: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How a budget stands: `left` by window (for a new invoice) and of its places, each limit, and the seconds of its stop.
+
+    `blocked` is for how many seconds the vendor has shut us out (None: it has not), `next_try` when the next call may try.
+    """
+
+    left: Mapping[str, int]
+    limits: Mapping[str, int]
+    stop: float
+    blocked: float | None = None
+    next_try: float = 0.0
 
 
 class Budget(Protocol):
@@ -107,26 +150,11 @@ class Held(Protocol):
     ) -> None: ...
 
 
-def open_redis(url: str) -> "Redis":
-    """A client for budgets: it answers or fails within seconds, for a worker without a budget has nothing to wait for.
-
-    One immediate second try covers a connection that an idle firewall or a restart of Redis has closed; a turn that is then
-    counted twice is a turn lost, and never one too many.
-    """
-    return Redis.from_url(
-        url,
-        socket_timeout=REDIS_TIMEOUT,
-        socket_connect_timeout=REDIS_TIMEOUT,
-        socket_keepalive=True,
-        health_check_interval=30,
-        retry=Retry(NoBackoff(), 1),
-    )
-
-
 class Turns:
     """The budget of one vendor account (`key`), e.g. "xero:fe79f7dd-…". `factor` shrinks the periods, as the sandbox's does.
 
-    Safe to use from several threads. A process that forks makes its own.
+    `party` is the connection that asks, one of `parties` that share the budget. Safe to use from several threads. A process that
+    forks makes its own.
     """
 
     def __init__(
@@ -136,6 +164,8 @@ class Turns:
         key: str,
         windows: Sequence[Window],
         places: int | None = None,
+        party: str = "",
+        parties: int = 1,
         factor: float = 1.0,
         patience: float = PATIENCE,
         lease: float = PLACE_LEASE,
@@ -145,58 +175,86 @@ class Turns:
         self.windows = tuple(windows)
         self.places = places
         self.patience = patience
-        self.lease = lease
         self._sleep = sleep
         self._factor = factor
         self._redis = redis
-        self._script = redis.register_script(SCRIPT)
+        self._script = Script(
+            redis,
+            name=self._name(),
+            logs=[f"turns:{one.shared}" if one.shared else self._name(one.name) for one in windows],
+            budget=self._written(party, parties, lease),
+        )
+        self._party = party
         self._keeper = Keeper(self.keep, lease / 3)
+        self._paces: dict[Priority, float] = {}
+        self._paced_at = -COURSE_AGE
 
     def take(self, priority: Priority, *, patience: float | None = None) -> "Turn":
-        """A turn, after waiting for it in place for at most `patience` seconds.
+        """A turn, after waiting for it in place for at most `patience` seconds: by default a moment, and longer for what is new.
 
-        RateLimited (our own, so that it counts for no attempt) where the wait would be longer, or where Redis does not
-        answer: no budget, no call.
+        RateLimited (our own, so that it counts for no attempt) where the wait would be longer: `retry_after` is when this one's
+        turn is likely to come, behind all that were told so before. Also where Redis does not answer: no budget, no call.
         """
-        give_up = time.monotonic() + (self.patience if patience is None else patience)
-        member = uuid4().hex
+        if patience is None:
+            patience = self.patience if priority is Priority.NEW else min(BRIEFLY, self.patience)
+        give_up = time.monotonic() + patience
+        member = f"{self._party}|{uuid4().hex}"  # the script reads from it whose turn it was
         while True:
-            wait, reason = self._ask(member, priority)
+            wait, pause, reason, tries = self._ask(member, priority)
             if wait == 0:
-                return Turn(self, member)
+                return Turn(self, member, tries=tries)
             if time.monotonic() + wait > give_up:
-                raise self._refusal(reason, max(wait, PLACE_RETRY) if reason == "places" else wait)
-            self._sleep(wait)
+                raise RateLimited(self.key, "budget", f"no turn left: {reason}", retry_after=wait, own=True)
+            self._sleep(pause)
 
-    def heard(self, heard: Heard, *, member: str) -> None:
+    def heard(self, heard: Heard, *, member: str, tries: bool = False) -> None:
         """Correct the budget by what the vendor said in answer to this turn's call. Redis may be down by now.
 
         The vendor's count holds the call itself, but none that got its turn later: those are added. It shortens a window always
-        and lengthens it where the window says so. A shorter stop never ends a longer one.
+        and lengthens it where the window says so. A shorter stop never ends a longer one. `tries`: the call was to tell whether
+        a block is lifted.
         """
-        if not heard.left and heard.stop <= 0:
+        if heard == Heard(admitted=heard.admitted) and not tries:
             return
-        per_window = [
-            number
-            for window in self.windows
-            for number in (heard.left.get(window.name, -1), -1 if window.slack is None else window.slack)
-        ]
+        names = [window.name for window in self.windows]
+        said = {
+            "member": member,
+            "tried": tries,
+            "admitted": heard.admitted,
+            "stop": micros(heard.stop),
+            "block": micros(heard.block / self._factor),
+            "left": [heard.left.get(name, -1) for name in names],
+            "spent": names.index(heard.spent) + 1 if heard.spent in names else 0,
+        }
         with suppress(RateLimited):
-            self._run("heard", member, _micros(heard.stop), *per_window)
+            self._script.run("heard", **said)
 
     def left(self) -> dict[str, float]:
         """How many turns each window would give to a new invoice now, the places that are free, and the stop's seconds."""
-        stop, held, *rest = (int(number) for number in self._run("left"))
-        found: dict[str, float] = {
-            window.name: max(rest[2 * index] - rest[2 * index + 1], 0) for index, window in enumerate(self.windows)
-        }
+        standing = self.standing()
+        return {**standing.left, "stop": standing.stop}
+
+    def standing(self) -> Standing:
+        """How the budget stands now."""
+        stop, is_blocked, blocked, next_try, held, *rest = self._script.run("left")
+        names = [window.name for window in self.windows]
+        limits = dict(zip(names, rest[::3], strict=True))
+        left = {name: max(allowed - used, 0) for name, allowed, used in zip(names, rest[1::3], rest[2::3], strict=True)}
         if self.places is not None:
-            found["places"] = max(self.places - held, 0)
-        return found | {"stop": stop / 1e6}
+            left["places"] = max(self.places - held, 0)
+        return Standing(left, limits, stop / 1e6, blocked / 1e6 if is_blocked else None, next_try / 1e6)
+
+    def course(self) -> Course | None:
+        """How the day stands; None where the budget has none."""
+        for index, window in enumerate(self.windows, start=1):
+            if window.is_day:
+                limit, used, recent, *returned = self._script.run("course", window=index, parts=forecast.PARTS)
+                return Course(limit, used, recent, tuple(returned), window.period / self._factor)
+        return None
 
     def keep(self, member: str) -> bool:
         """Hold a place for another lease; False where it has already lapsed."""
-        return self._run("keep", member, _micros(self.lease))[0] == 1
+        return self._script.run("keep", member=member)[0] == 1
 
     def hold(self, member: str) -> None:
         """Renew the place until it is given back."""
@@ -213,93 +271,78 @@ class Turns:
         except RedisError as error:
             log.warning("place of %s not given back, it lapses by itself: %s", self.key, error)
 
-    def _ask(self, member: str, priority: Priority) -> tuple[float, str]:
-        share = round(RESERVES[priority] * 1000)
-        wait, reason = self._run("take", member, _micros(self.lease), _micros(LOOK_AGAIN), share)
-        names = {-1: "stop", 0: "places"} | {index: window.name for index, window in enumerate(self.windows, start=1)}
-        return int(wait) / 1e6, names[int(reason)]
+    def _ask(self, member: str, priority: Priority) -> tuple[float, float, str, bool]:
+        wait, pause, reason, tries = self._script.run(
+            "take",
+            member=member,
+            **{"class": int(priority)},
+            share=thousandths(RESERVES[priority]),
+            pace=micros(self._pace(priority)),
+        )
+        names = {-2: "block", -1: "stop", 0: "places"} | {
+            number: window.name for number, window in enumerate(self.windows, start=1)
+        }
+        return wait / 1e6, pause / 1e6, names[reason], tries == 1
 
-    def _run(self, verb: str, *own: str | int) -> list[int]:
-        keys = [self._name("stop"), self._name("places")]
-        arguments: list[str | int] = [verb, self.places or 0, len(self.windows)]
-        for window in self.windows:
-            log_key = f"turns:{window.shared}" if window.shared else self._name(window.name)
-            keys += [log_key, f"{log_key}:since"]
-            arguments += [window.limit, _micros(window.period / self._factor)]
-        try:
-            answer = self._script(keys=keys, args=[*arguments, *own])
-        except RedisError as error:
-            raise RateLimited(self.key, "budget", f"Redis: {error}", retry_after=REDIS_RETRY, own=True) from error
-        return cast("list[int]", answer if isinstance(answer, list) else [answer])
+    def _pace(self, priority: Priority) -> float:
+        """Seconds between two turns of this class; 0 where it is not slowed."""
+        if priority not in SLOWED:
+            return 0.0
+        if time.monotonic() > self._paced_at + COURSE_AGE / self._factor:
+            self._paced_at = time.monotonic()
+            course = self.course()
+            self._paces = {one: forecast.pace(course, reserve=RESERVES[one]) for one in SLOWED} if course else {}
+        return self._paces.get(priority, 0.0)
 
-    def _refusal(self, reason: str, wait: float) -> RateLimited:
-        return RateLimited(self.key, "budget", f"no turn left: {reason}", retry_after=wait, own=True)
+    def _written(self, party: str, parties: int, lease: float) -> dict[str, Any]:
+        """The budget as the script reads it. Periods of ours shrink as the vendor's do; what calls take does not."""
+        return {
+            "windows": [self._window(window) for window in self.windows],
+            "places": self.places or 0,
+            "party": party,
+            "parties": parties,
+            "newcomer": thousandths(NEWCOMER),
+            "memory": micros(MEMORY / self._factor),
+            "longest": micros(LONGEST / self._factor),
+            "lease": micros(lease),
+            "look_again": micros(LOOK_AGAIN),
+            "place_retry": micros(PLACE_RETRY),
+            "trying": micros(TRYING),
+            "trying_retry": micros(TRYING_RETRY),
+        }
 
-    def _name(self, part: str) -> str:
-        return f"turns:{self.key}:{part}"
+    def _window(self, window: Window) -> dict[str, Any]:
+        return {
+            "limit": window.limit,
+            "period": micros(window.period / self._factor),
+            "slack": -1 if window.slack is None else window.slack,
+            "plans": window.plans,
+            "fair": window.is_fair,
+            "paced": window.is_day,
+            "look": micros(LONGEST / self._factor) if window.is_day else 0,
+        }
+
+    def _name(self, *parts: str) -> str:
+        return ":".join(("turns", self.key, *parts))
 
 
 class Turn:
     """A turn that was given. Leaving its `with` gives back the place, also when the call failed."""
 
-    __slots__ = ("_turns", "member")
+    __slots__ = ("_tries", "_turns", "member")
 
-    def __init__(self, turns: Turns, member: str) -> None:
+    def __init__(self, turns: Turns, member: str, *, tries: bool = False) -> None:
         self._turns = turns
+        self._tries = tries
         self.member = member
         turns.hold(member)
 
     def heard(self, heard: Heard) -> None:
         """Correct the budget by what the vendor said in answer to the call."""
-        self._turns.heard(heard, member=self.member)
+        self._turns.heard(heard, member=self.member, tries=self._tries)
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self._turns.give_back(self.member)
-
-
-class Keeper:
-    """Renews the places that are held, from a thread of its own that ends when there are none."""
-
-    def __init__(self, keep: Callable[[str], bool], every: float) -> None:
-        self._keep = keep
-        self._every = every
-        self._members: set[str] = set()
-        self._lock = threading.Lock()
-        self._thread: threading.Thread | None = None
-
-    def watch(self, member: str) -> None:
-        """Renew this place from now on."""
-        with self._lock:
-            self._members.add(member)
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="places", daemon=True)
-                self._thread.start()
-
-    def forget(self, member: str) -> None:
-        """Renew it no longer."""
-        with self._lock:
-            self._members.discard(member)
-
-    def _run(self) -> None:
-        while True:
-            time.sleep(self._every)
-            with self._lock:
-                members = tuple(self._members)
-                if not members:
-                    self._thread = None
-                    return
-            for member in members:
-                self._renew(member)
-
-    def _renew(self, member: str) -> None:
-        try:
-            self._keep(member)
-        except RateLimited as error:
-            log.warning("place not renewed: %s", error)
-
-
-def _micros(seconds: float) -> int:
-    return int(seconds * 1_000_000)

@@ -11,7 +11,8 @@ from redis import Redis
 from integrations import oauth
 from integrations.kommo import limits as kommo_limits
 from integrations.kommo.client import Kommo
-from integrations.turns import Priority, Turns, Window, open_redis
+from integrations.script import open_redis
+from integrations.turns import Priority, Turns, Window
 from integrations.wire import CallRecord, Wire, always, ignore
 from integrations.xero import limits as xero_limits
 from integrations.xero.client import Xero

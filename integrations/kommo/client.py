@@ -313,7 +313,7 @@ class Kommo:
             effect="same",
             priority=self._priority,
             meaning=dialect.meaning,
-            limits=limits.heard,
+            limits=limits.heard_of_drive,
             shown=shown,
         )
 

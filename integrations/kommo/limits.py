@@ -1,5 +1,7 @@
 """How many calls Kommo takes (kommo.md 3)."""
 
+from dataclasses import replace
+
 from integrations.answer import Answer
 from integrations.turns import Heard, Window
 
@@ -8,22 +10,27 @@ PERIOD = 1.2
 
 # Kommo need not say for how long, and answers those who go on with a block that only its support lifts: be generous.
 UNSAID = 5.0
-# A block is no matter of seconds. One call in this time tells whether it has been lifted.
+# A block is no matter of seconds: its support lifts it. One call in this time tells whether it has.
 BLOCK = 15 * 60.0
 
 
 def windows(*, second: int = 7) -> tuple[Window, ...]:
     """The window of one integration, or of one address: Kommo's texts differ, so that one for the installation is right."""
-    return (Window("second", second, PERIOD),)
+    return (Window("second", second, PERIOD, is_fair=True),)
 
 
 def heard(answer: Answer) -> Heard:
-    """For how long to be silent; Kommo says nothing of what is left."""
+    """For how long to be silent, and whether we are let in at all; Kommo says nothing of what is left."""
     if answer.status == 429:
         return Heard(stop=retry_after(answer))
     if is_block(answer):
-        return Heard(stop=BLOCK)
-    return Heard()
+        return Heard(block=BLOCK)
+    return Heard(admitted=True)
+
+
+def heard_of_drive(answer: Answer) -> Heard:
+    """The same of the drive, which is another host: that it lets us in says nothing of the account."""
+    return replace(heard(answer), admitted=False)
 
 
 def retry_after(answer: Answer) -> float:

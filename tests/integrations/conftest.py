@@ -6,10 +6,12 @@ from types import TracebackType
 from typing import Self
 
 import pytest
+from redis import Redis
 
 from integrations.errors import Refusal, Unauthorised
-from integrations.turns import Heard, Priority
+from integrations.turns import Heard, Priority, Turns, Window
 from integrations.wire import CallRecord, Wire
+from tests.integrations.budgets import Make
 from tests.integrations.vendor import Vendor
 
 
@@ -100,3 +102,17 @@ def wires(grant: Grant, budget: OpenBudget, records: list[CallRecord]) -> Iterat
     yield make
     for wire in made:
         wire.close()
+
+
+@pytest.fixture
+def make(redis: Redis) -> Make:
+    """Budgets of one account, whose logs are complete unless the test says otherwise."""
+
+    def make(*windows: Window, known: bool = True, **settings) -> Turns:
+        turns = Turns(redis, key="xero:acme", windows=windows, **{"patience": 0.0, **settings})
+        if known:
+            for window in windows:
+                redis.set(f"turns:{window.shared or 'xero:acme:' + window.name}:since", 1)
+        return turns
+
+    return make

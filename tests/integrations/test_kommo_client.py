@@ -429,7 +429,18 @@ def test_a_block_stops_all_calls_for_long(kommo: Kommo, vendor: Vendor, budget: 
     vendor.will(page(NGINX, 403))
     with pytest.raises(Unauthorised):
         kommo.account()
-    assert budget.told == [Heard(stop=900)]
+    assert budget.told == [Heard(block=900)]
+
+
+def test_only_the_accounts_own_host_tells_that_we_are_let_in(
+    kommo: Kommo, vendor: Vendor, drive: Vendor, budget: OpenBudget
+):
+    vendor.will(kommos("account"))
+    kommo.account()
+    stored = said(sample("kommo/stored.json"))
+    drive.will(said({"max_part_size": 4, "upload_url": f"{drive.url}/upload"}), stored)
+    kommo.upload(drive.url, name="a.pdf", content=b"01", mime="application/pdf")
+    assert [heard.admitted for heard in budget.told] == [True, False, False]
 
 
 def test_a_server_that_timed_out_is_broken_for_a_read(kommo: Kommo, vendor: Vendor):

@@ -2,7 +2,6 @@
 
 import threading
 import time
-from collections.abc import Callable
 from itertools import pairwise
 
 import pytest
@@ -12,42 +11,10 @@ from redis import Redis
 
 from integrations.errors import RateLimited
 from integrations.kommo import limits as kommo_limits
-from integrations.turns import RESERVES, Heard, Priority, Turns, Window, open_redis
+from integrations.script import open_redis
+from integrations.turns import RESERVES, Heard, Priority, Turns, Window
 from integrations.xero import limits as xero_limits
-
-NEVER = 3600.0
-Make = Callable[..., Turns]
-
-
-@pytest.fixture
-def make(redis: Redis) -> Make:
-    """Budgets of one account, whose logs are complete unless the test says otherwise."""
-
-    def make(*windows: Window, known: bool = True, **settings) -> Turns:
-        turns = Turns(redis, key="xero:acme", windows=windows, **{"patience": 0.0, **settings})
-        if known:
-            for window in windows:
-                redis.set(f"turns:{window.shared or 'xero:acme:' + window.name}:since", 1)
-        return turns
-
-    return make
-
-
-def given_at(redis: Redis, name: str) -> list[float]:
-    """When each turn of a window was given, by the clock of Redis."""
-    return sorted(score / 1e6 for _, score in redis.zscan_iter(f"turns:xero:acme:{name}"))
-
-
-def take(turns: Turns, times: int, priority: Priority = Priority.NEW) -> int:
-    """How many of so many asks were granted."""
-    granted = 0
-    for _ in range(times):
-        try:
-            turns.take(priority)
-        except RateLimited:
-            continue
-        granted += 1
-    return granted
+from tests.integrations.budgets import NEVER, Make, given_at, take
 
 
 def test_a_window_gives_its_limit_and_not_one_more(make: Make):

@@ -20,7 +20,8 @@ from integrations.errors import (
     Unauthorised,
     Unreachable,
 )
-from integrations.turns import Heard, Priority, Turns, Window, open_redis
+from integrations.script import open_redis
+from integrations.turns import Heard, Priority, Turns, Window
 from integrations.wire import CallRecord, Wire
 from integrations.xero import dialect
 from tests.integrations.conftest import Grant, OpenBudget
