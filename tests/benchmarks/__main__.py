@@ -194,6 +194,9 @@ def main() -> int:
                 show(section)
                 keep(section, wanted)
                 sections[section.name] = section
+        except KeyboardInterrupt:
+            print("stopped", file=sys.stderr)
+            return 130
         except (NotReady, Absent) as failure:
             print(f"could not be measured: {failure}", file=sys.stderr)
             return 1

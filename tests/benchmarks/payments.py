@@ -8,7 +8,7 @@ from stack import books
 from stack.children import until
 from tests.benchmarks import burst, calllog, crowd, floor, hooklog
 from tests.benchmarks.calllog import Call
-from tests.benchmarks.figures import Check, Section, Table, number, percentile, seconds
+from tests.benchmarks.figures import Check, Section, Table, percentile, seconds
 from tests.benchmarks.floor import PaymentsFloor
 from tests.benchmarks.place import Place
 from tests.benchmarks.sizes import Size
@@ -89,7 +89,7 @@ def report(paid: Paid, *, factor: float) -> Section:
     )
     return Section(
         name="payments",
-        title=f"{number(count, 6)} invoices paid at once",
+        title=f"{count:,} invoices paid at once",
         notes=f"Periods of the vendors are divided by {factor:g}. Times count from the first of Xero's webhooks.",
         tables=(
             Table("Time and calls", ("", "measured", "floor"), rows),
