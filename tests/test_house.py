@@ -92,8 +92,9 @@ def test_no_attempt_outlives_the_redelivery_of_its_ring():
 
 def test_every_setting_is_in_the_example():
     settings = importlib.import_module("worker.settings")
-    names = {name.upper() for name in settings.Settings.model_fields} - {"TIMING"}
+    names = {name.upper() for name in settings.Settings.model_fields} - {"TIMING", "KEEPING"}
     names |= {f"BRIDGE_{name}".upper() for name in settings.Timing.model_fields}
+    names |= {f"KEEP_{name}".upper() for name in settings.Keeping.model_fields}
     assert set(dotenv_values(ROOT / ".env.example")) == names
 
 

@@ -13,6 +13,7 @@ from celery.beat import Scheduler
 
 from worker import jobs, overdue, sweep
 from worker.jobs import Kind
+from worker.pruning import Pruner
 from worker.workshop import Workshop
 
 log = structlog.get_logger()
@@ -22,6 +23,8 @@ OVERDUE_EVERY = 600.0
 # What is mended in Xero (a currency, an account) tells nobody; deals that wait for it ask again this often.
 BOOKS_EVERY = 900.0
 CANARY_EVERY = 30.0
+# A step of pruning takes 500 rows at most: some millions a day, should it come to that, and nobody waits for any of them.
+PRUNE_EVERY = 5.0
 # Rings of a kind that wait to be heard. More would be no louder: with all workers down they would pile up for as long as that lasts.
 MOST_UNHEARD = 200
 
@@ -38,12 +41,14 @@ class Rounds:
     def __init__(self, workshop: Workshop, send: Send) -> None:
         self._workshop = workshop
         self._send = send
+        self._pruner = Pruner(workshop.settings.keeping)
         self._next: dict[str, float] = {}
         self._all: dict[str, tuple[float, Callable[[], None]]] = {
             "sweep": (workshop.settings.timing.sweep_seconds, self.sweep),
             "overdue": (OVERDUE_EVERY, self.overdue),
             "books": (BOOKS_EVERY, self.books),
             "canary": (CANARY_EVERY, lambda: send("canary", CANARY_EVERY)),
+            "prune": (PRUNE_EVERY, self.prune),
             "reconcile": (workshop.settings.timing.reconcile_seconds, self.reconcile),
         }
 
@@ -69,6 +74,10 @@ class Rounds:
     def books(self) -> None:
         """Record jobs for deals that wait for a mend in Xero."""
         self._record(overdue.waiting_for_books)
+
+    def prune(self) -> None:
+        """Take a few hundred rows away that have ended long ago."""
+        self._pruner.step(self._workshop.database, now=self._workshop.now())
 
     def reconcile(self) -> None:
         """Have a worker compare both systems of each connection; whoever comes second finds the first one at it."""

@@ -120,6 +120,7 @@ Secrets = Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(_parts)]
 Address = Annotated[str, AfterValidator(_address)]
 Port = Annotated[int, Field(ge=1, le=65535)]
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Days = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
 class Timing(BaseModel):
@@ -153,6 +154,27 @@ class Timing(BaseModel):
                 "BRIDGE_RENEW_SECONDS must be at most half of BRIDGE_LEASE_SECONDS, or a late renewal loses the lease"
             )
         return self
+
+
+class Keeping(BaseModel):
+    """How many days what has ended is kept, each with its reason; variables KEEP_JOBS_DAYS and so on.
+
+    Those of a deal count from the last thing that happened to it, so that what is told of a deal is told whole. What is still needed stays:
+    links for ever, sends without a verdict, jobs until they are done.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    # What a vendor sent, byte for byte, with clients' names in it: a month is long enough to ask what was behind last month's books.
+    deliveries_days: Days = 30.0
+    # What was not understood is a fault of ours or a stranger's: it waits for somebody who has the time to look.
+    problems_days: Days = 180.0
+    # Tries and their calls are most of the ledger's bulk, and are asked for within days of a fault.
+    attempts_days: Days = 30.0
+    # A quarter, with its tax return: which deals became invoices when, and at whose word.
+    jobs_days: Days = 90.0
+    # The exact bodies of creating calls: once answered, nothing asks for them but a person with a doubt about last month's invoices.
+    sends_days: Days = 30.0
 
 
 class Settings(BaseSettings):
@@ -190,6 +212,7 @@ class Settings(BaseSettings):
     xero_identity_url: Address = "https://identity.xero.com"
     xero_login_url: Address = "https://login.xero.com"
     timing: Timing = Field(default=Timing(), validation_alias="bridge")
+    keeping: Keeping = Field(default=Keeping(), validation_alias="keep")
 
     def kommo_base(self, subdomain: str) -> str:
         """The address of an account's API host."""
@@ -244,4 +267,4 @@ def _told(fault: ValidationError) -> Iterator[str]:
 def _variable(place: tuple[Any, ...]) -> str:
     """The variable that a place in the settings came from; a list's index is no part of it."""
     name = "_".join(str(step) for step in place if isinstance(step, str)).upper()
-    return re.sub(r"^TIMING", "BRIDGE", name)
+    return re.sub(r"^KEEPING", "KEEP", re.sub(r"^TIMING", "BRIDGE", name))

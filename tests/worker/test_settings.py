@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from cryptography.fernet import Fernet
 
-from worker.settings import MENDS, NEEDS, Settings, SettingsError, Timing, load
+from worker.settings import MENDS, NEEDS, Keeping, Settings, SettingsError, Timing, load
 
 ROOT = Path(__file__).parents[2]
 KEY, OLD_KEY = Fernet.generate_key().decode(), Fernet.generate_key().decode()
@@ -25,7 +25,8 @@ def environment(monkeypatch, tmp_path):
 
 def variables() -> list[str]:
     timing = [f"BRIDGE_{name.upper()}" for name in Timing.model_fields]
-    return [name.upper() for name in Settings.model_fields if name != "timing"] + timing
+    keeping = [f"KEEP_{name.upper()}" for name in Keeping.model_fields]
+    return [name.upper() for name in Settings.model_fields if name not in ("timing", "keeping")] + timing + keeping
 
 
 def told(needs=(), env_file=None) -> str:
@@ -189,3 +190,10 @@ def test_a_lease_outlives_a_late_renewal(environment):
     assert timing.renew_seconds * 3 < timing.lease_seconds
     environment.setenv("BRIDGE_RENEW_SECONDS", "6")
     assert "BRIDGE_RENEW_SECONDS must be at most half of BRIDGE_LEASE_SECONDS" in told()
+
+
+def test_what_is_kept_is_counted_in_days(environment):
+    environment.setenv("KEEP_JOBS_DAYS", "365")
+    assert load().keeping == Keeping(jobs_days=365)
+    environment.setenv("KEEP_JOBS_DAYS", "0")
+    assert "KEEP_JOBS_DAYS" in told()
