@@ -1,6 +1,8 @@
 """Which event makes which job. Pure: an event, what `setup` has learned, and what the ledger knows of it come in; wishes go out.
 
-Kommo, a lead                  add, update, status; in a trigger stage    create_invoice, for each connection whose trigger it is
+Kommo, a lead                  add, update, status, restore; in a         create_invoice, for each connection whose trigger it is
+                               trigger stage
+                               restore; the lead has a link               create_invoice (its invoice went on while it was away)
                                any event; the lead waits                  create_invoice (a deleted one too: the worker finds it gone)
 Kommo, a contact or company    any event; a lead waits for it             create_invoice for that lead
 Xero, INVOICE                  the invoice is linked to a deal            sync_status (its making, which we know of, is in no hurry)
@@ -18,21 +20,23 @@ from worker.links import Link, Origin
 from worker.routes import Route
 
 # A stage move may come as any of these, or as two of them (kommo.md 4.4).
-ENTERING = frozenset({"add", "update", "status"})
+ENTERING = frozenset({"add", "update", "status", "restore"})
+# What does not tell whether the lead has just come to its stage.
+UNTOLD = frozenset({"update", "restore"})
 
 
 def entered(events: Sequence[kommo.LeadEvent], routes: Sequence[Route], at: datetime) -> Iterator[Wanted]:
-    """What leads that are in a trigger stage make. An update does not tell whether the lead has just come there."""
+    """What leads that are in a trigger stage make."""
     for route in routes:
         for event in events:
             if event.action in ENTERING and _triggers(route, event):
                 lead = LeadRef(route.account_id, event.lead_id)
-                entered_at = None if event.action == "update" else at
+                entered_at = None if event.action in UNTOLD else at
                 yield Wanted(route.connection, Kind.CREATE_INVOICE, lead=lead, entered_at=entered_at)
 
 
 def woken(waiting: Sequence[Link]) -> Iterator[Wanted]:
-    """What leads that wait make once they, or the client that they wait for, are heard of."""
+    """What leads that wait make once they, or the client that they wait for, are heard of; and what leads make that are back from the bin."""
     for link in waiting:
         if link.lead:
             yield Wanted(link.connection, Kind.CREATE_INVOICE, lead=link.lead)

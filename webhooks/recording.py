@@ -36,10 +36,12 @@ def record_kommo(session: Session, arrival: Arrival, notice: kommo.Notice) -> li
         contacts=[event.client_id for event in notice.clients if event.kind != "company"],
         companies=[event.client_id for event in notice.clients if event.kind != "contact"],
     )
+    back = [event.lead_id for event in notice.leads if event.action == "restore"]
+    restored = links.for_leads(session, account_id or 0, back) if back else {}
     return _record(
         session,
         arrival,
-        wanted=[*judge.entered(notice.leads, known, arrival.at), *judge.woken(waiting)],
+        wanted=[*judge.entered(notice.leads, known, arrival.at), *judge.woken([*waiting, *restored.values()])],
         known=known,
         subjects={f"lead:{LeadRef(account_id, event.lead_id)}" for event in notice.leads} if account_id else set(),
         problem=notice.problem or (None if known else _stranger(notice)),

@@ -140,6 +140,9 @@ def _read_deals(world: World, found: Found, since: datetime) -> None:
         known = links.for_leads(session, account_id, entered.keys() | left | {lead.id for lead in there})
         waiting = _waiting(session, world.connection.name)
     missing = {lead_id for lead_id in entered.keys() | left if lead_id not in known}
+    missing |= {
+        lead.id for lead in there if lead.id not in known or known[lead.id].gone
+    }  # they may be back from the bin
     missing |= {lead_id for lead_id, link in known.items() if not link.invoice_id}
     missing |= {link.lead_id for link in waiting if link.lead_id is not None}
     found.wanted |= {

@@ -44,7 +44,7 @@ def _recall(world: World, cases: Sequence[Case]) -> None:
         link = case.link = known.get(case.lead_id)
         if link is None:
             continue
-        if link.invoice_id and link.synced and link.noted_at:
+        if link.invoice_id and link.synced and link.noted_at and not link.gone:
             case.verdict = Done(f"the deal has its invoice: {link.number}")
         elif (link.connection, link.tenant_id) != (world.connection.name, world.route.tenant_id):
             case.verdict = _take_over(world, link)
