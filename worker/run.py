@@ -7,7 +7,7 @@ from typing import Any
 
 import structlog
 
-from integrations.errors import CallError, LeaseLost, Unauthorised
+from integrations.errors import CallError, LeaseLost, OutcomeUnknown, Unauthorised
 from integrations.wire import CallRecord
 from worker import claims
 from worker.claims import Claim, Claimed
@@ -70,15 +70,13 @@ def _own(workshop: Workshop, claim: Claim, job: Claimed, told: Verdict | CallErr
 
 
 def _judge(workshop: Workshop, claim: Claim, attempts: int, error: Exception) -> Verdict:
+    quiet = workshop.settings.timing.quiet_seconds
     if len(claim.jobs) > 1 and not isinstance(error, NOBODYS_FAULT):
         # One of them may be at fault and not the others: each goes on by itself, and nobody's attempts are spent.
-        return Wait(
-            0,
-            f"failed with {len(claim.jobs) - 1} others, each is tried alone: {describe(error)}",
-            counts=False,
-            alone=True,
-        )
-    return verdict_on(error, attempts, quiet=workshop.settings.timing.quiet_seconds)
+        unknown = isinstance(error, OutcomeUnknown)
+        why = f"failed with {len(claim.jobs) - 1} others, each is tried alone: {describe(error)}"
+        return Wait(quiet if unknown else 0, why, counts=False, hard=unknown, alone=True)
+    return verdict_on(error, attempts, quiet=quiet)
 
 
 def _log_error(workshop: Workshop, claim: Claim, jobs: Sequence[Claimed], error: Exception) -> None:

@@ -32,6 +32,10 @@ def send(world: World, drafted: Sequence[tuple[Case, Drafted]]) -> None:
         return
     body = invoice_body([made.draft for _, made in drafted])
     sent = _write_down(world, drafted, body)
+    if sent is None:
+        for case, _ in drafted:
+            case.verdict = Wait(0, "an invoice that we were about to make has turned up", counts=False)
+        return
     restored.remember(world.redis, sent.id)
     try:
         answers = world.xero.create_invoices(body, idempotency_key=sent.key)
@@ -69,11 +73,15 @@ def _after_restore(world: World, drafted: Sequence[tuple[Case, Drafted]]) -> Seq
     return [(case, made) for case, made in drafted if case.invoice is None]
 
 
-def _write_down(world: World, drafted: Sequence[tuple[Case, Drafted]], body: bytes) -> Send:
+def _write_down(world: World, drafted: Sequence[tuple[Case, Drafted]], body: bytes) -> Send | None:
+    """The call that is about to be sent; None where one of the invoices has turned up since its deal was read: then nothing is sent."""
     asked = [_asked(world, made) for _, made in drafted]
     for case, _ in drafted:
         case.link = case.link or new_link(world, case)
     with world.begin() as session:
+        known = [_link(case).id for case, _ in drafted if _link(case).id is not None]
+        if session.scalar(sa.select(Link.id).where(Link.id.in_(known), Link.invoice_id.is_not(None)).limit(1)):
+            return None
         for case, made in drafted:
             remarks = [remark for remark in (*made.remarks, case.payer.remark if case.payer else "") if remark]
             links.change(session, _link(case), remarks=remarks)

@@ -97,9 +97,8 @@ def verdict_on(
             sentence = RECONNECT[error.reason].format(vendor=error.vendor.title(), command=error.vendor)
             return Wait(RECONNECT_WAIT, sentence, counts=False)
         case OutcomeUnknown():
-            return Wait(
-                quiet, f"{error.vendor} gave no answer to a write: nothing is repeated before we have looked ({error})"
-            )
+            why = f"{error.vendor} gave no answer to a write: nothing is repeated before we have looked ({error})"
+            return Wait(quiet, why, hard=True)  # an event tells nothing of that write
         case Rejected():
             return Failed(f"{error.vendor.title()} does not accept this: {error.detail or error.call}")
     failures = attempts + 1

@@ -1,14 +1,20 @@
 """Attacks that once succeeded: clocks, restores, deals that were seen by nobody, and what was never done with."""
 
+import threading
 from datetime import timedelta
 
+import pytest
 import sqlalchemy as sa
 
+from tests.worker.handlers.test_hard_cases import wait_held
+from tests.worker.handlers.test_outcomes import send_again
 from tests.worker.shop import Shop
 from worker.cursors import Cursor, Side
 from worker.jobs import Job, Kind
 from worker.reconciling import Found, reconcile
+from worker.run import attempt
 from worker.sends import Send
+from worker.workshop import Workshop
 
 PUT_INVOICES = "PUT /api.xro/2.0/Invoices"
 QUIET = 61
@@ -108,6 +114,46 @@ def test_two_new_clients_of_one_name_are_two_contacts_also_in_one_burst(shop: Sh
     shop.entered(*deals)
     shop.work()
     assert len({shop.books().invoices_for(lead_id)[0].contact for lead_id in deals}) == 3
+    assert shop.unfinished() == []
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_a_question_whose_answer_is_late_is_written_once_although_other_events_come(shop: Shop, count: int):
+    deals = [shop.deal(f"Deal {n}", company=None) for n in range(count)]
+    shop.fault("kommo", "POST /api/v4/leads/notes", "hold", when="before")
+    shop.entered(*deals)
+    shop.work()
+    held = wait_held(shop)
+    shop.entered(*deals)
+    shop.work()
+    shop.sandbox.post(f"held/{held}/release")
+    shop.pass_time(QUIET)
+    shop.work()
+    assert [len(shop.lead(lead_id).notes) for lead_id in deals] == [1] * count
+    assert shop.unfinished() == []
+
+
+def test_an_invoice_that_turns_up_while_its_second_try_is_drafted_stays_the_only_one(shop: Shop):
+    lead_id = shop.deal(company={"name": "New client"})
+    shop.fault("xero", PUT_INVOICES, "reset", when="before")
+    (job_id,) = shop.entered(lead_id)
+    shop.work()
+    shop.pass_time(QUIET)
+    shop.fault("xero", "GET /api.xro/2.0/Contacts*", "hold", when="before")
+    since = shop.sandbox.mark()
+    drafting = threading.Thread(target=attempt, args=(shop.workshop, Kind.CREATE_INVOICE, job_id))
+    drafting.start()
+    held = wait_held(shop)
+    other = Shop(shop.sandbox, Workshop(shop.workshop.settings, now=shop.now), ahead=shop.ahead)
+    late = send_again(other)
+    (raised,) = other.raised(late)
+    attempt(other.workshop, Kind.CREATE_DEAL, raised)
+    shop.sandbox.post(f"held/{held}/release")
+    drafting.join()
+    other.workshop.close()
+    shop.work()
+    assert shop.calls(since).count(f"xero {PUT_INVOICES}") == 1, "the late one itself"
+    assert [one.id for one in shop.books().invoices_for(lead_id)] == [late]
     assert shop.unfinished() == []
 
 
