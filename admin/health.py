@@ -5,10 +5,11 @@ from rich.text import Text
 
 from admin.door import as_json, opened
 from admin.screen import STYLES, console, table, tell, tell_json
-from worker import checks, overview
+from worker import budgets, checks, overview
+from worker.budgets import Budget
 from worker.checks import Checked
 from worker.findings import Grade
-from worker.overview import Budget, GrantView, Overview
+from worker.overview import GrantView, Overview
 
 
 @click.command()
@@ -51,6 +52,8 @@ def status(*, is_json: bool) -> None:
     tell(f"{_waiting(seen)} {_canary(seen)}\n")
     table("Grants", ("connection", "vendor", "kind", "left", "refused"), [_grant(one) for one in seen.grants])
     table("Budgets", ("account", "calls left"), [(one.key, _left(one)) for one in seen.budgets])
+    told = [sentence for one in seen.budgets for sentence in budgets.sentences(one, now=seen.at)]
+    tell("".join(f"{sentence}\n" for sentence in told))
     table(
         "Webhooks",
         ("connection", "from", "last heard (UTC)"),
@@ -88,6 +91,4 @@ def _grant(one: GrantView) -> tuple[object, ...]:
 def _left(one: Budget) -> str:
     if one.left is None:
         return one.problem or ""
-    windows = [f"{name} {number:g}" for name, number in one.left.items() if name != "stop"]
-    stop = one.left.get("stop", 0)
-    return ", ".join(windows) + (f"; nothing for {stop:.0f} s" if stop else "")
+    return ", ".join(f"{name} {number:,}" for name, number in one.left.items())

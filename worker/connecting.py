@@ -17,7 +17,7 @@ from worker.connections import Connection
 from worker.findings import NotDone, nearest
 from worker.grants import Credentials, GrantKind
 from worker.settings import Settings
-from worker.workshop import Workshop, kommo_budget, xero_budget
+from worker.workshop import Workshop
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +69,7 @@ def connect_kommo(workshop: Workshop, name: str, token: str) -> Connected:
 
 
 def _account(workshop: Workshop, connection: Connection, token: str) -> Account:
-    wire = _wire(workshop, Pasted("kommo", token), workshop.turns(kommo_budget(connection)))
+    wire = _wire(workshop, Pasted("kommo", token), workshop.turns(workshop.kommo_budget(connection)))
     try:
         address = workshop.settings.kommo_base(connection.kommo_subdomain)
         account = Kommo(wire, base_url=address, timezone=ZoneInfo("UTC"), priority=Priority.NEW).account()
@@ -126,7 +126,7 @@ def _configured(settings: Settings) -> Credentials:
 
 def _organisation(workshop: Workshop, connection: Connection, token: str) -> str:
     tenant_id = connection.xero_tenant_id or ""
-    turns = workshop.turns(xero_budget(connection, tenant_id))
+    turns = workshop.turns(workshop.xero_budget(connection, tenant_id))
     wire = _wire(workshop, Pasted("xero", token), turns)
     try:
         base_url = workshop.settings.xero_api_url

@@ -121,12 +121,16 @@ class DealRules:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """The vendors' limits where a plan differs; `xero_day` None: learned from Xero's own answers (xero.md 2.2)."""
+    """The vendors' limits where a plan differs; `xero_day` None: learned from Xero's own answers (xero.md 2.2).
+
+    Not `kommo_shared`: the account's calls are counted apart from those of the other connections (kommo.md 3).
+    """
 
     __pydantic_config__ = CLOSED
     xero_day: Annotated[int, Field(strict=True, ge=1)] | None = None
     xero_minute: Annotated[int, Field(strict=True, ge=1)] = 60
     kommo_second: Annotated[int, Field(strict=True, ge=1)] = 7
+    kommo_shared: Switch = True
 
 
 @dataclass(frozen=True, slots=True)

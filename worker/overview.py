@@ -8,13 +8,13 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from integrations.errors import RateLimited
-from integrations.turns import Turns
-from worker import canary, routes
+from worker import budgets, canary, routes
 from worker.beat import CANARY_EVERY
+from worker.budgets import Budget, Budgeted
 from worker.deliveries import Delivery
 from worker.grants import Grant, GrantKind
 from worker.jobs import Job, State, is_in
-from worker.workshop import Workshop, kommo_budget, xero_budget
+from worker.workshop import Workshop
 
 # Two canaries may be late in a burst; three mean that nobody listens.
 CANARY_LATE = timedelta(seconds=3 * CANARY_EVERY)
@@ -40,15 +40,6 @@ class Problem:
     source: str
     received_at: datetime
     problem: str
-
-
-@dataclass(frozen=True, slots=True)
-class Budget:
-    """What is left of a vendor account's calls, by window; `stop` is for how many seconds nothing may be sent."""
-
-    key: str
-    left: dict[str, float] | None
-    problem: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,24 +145,20 @@ def _problems(session: Session) -> Iterator[Problem]:
 
 
 def _budgets(workshop: Workshop, session: Session) -> Iterator[Budget]:
-    connections = workshop.connections.values()
-    strictest = min(connections, key=lambda connection: connection.limits.kommo_second, default=None)
-    if strictest:
-        yield _budget("kommo", workshop.turns(kommo_budget(strictest)))
-    seen = set()
-    for connection in connections:
-        route = routes.load(session, connection.name)
-        if route and route.tenant_id not in seen:
-            seen.add(route.tenant_id)
-            budgeted = xero_budget(connection, route.tenant_id)
-            yield _budget(budgeted.key, workshop.turns(budgeted))
+    """Each budget once, Kommo's first."""
+    found = [workshop.kommo_budget(connection) for connection in workshop.connections.values()]
+    for name, connection in workshop.connections.items():
+        if route := routes.load(session, name):
+            found.append(workshop.xero_budget(connection, route.tenant_id))
+    for budgeted in {one.key: one for one in found}.values():
+        yield _budget(workshop, budgeted)
 
 
-def _budget(key: str, turns: Turns) -> Budget:
+def _budget(workshop: Workshop, budgeted: Budgeted) -> Budget:
     try:
-        return Budget(key, turns.left())
+        return budgets.look(workshop.turns(budgeted), budgeted, now=workshop.now())
     except RateLimited:
-        return Budget(key, None, "Redis does not answer")
+        return Budget(budgeted.key, budgeted.parties, None, problem="Redis does not answer")
 
 
 def _heard(session: Session, names: list[str]) -> Iterator[Heard]:

@@ -1,7 +1,6 @@
 """The workshop: what one worker process keeps between jobs, and how it makes a world for an attempt."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from zoneinfo import ZoneInfo
@@ -9,15 +8,14 @@ from zoneinfo import ZoneInfo
 from redis import Redis
 
 from integrations import oauth
-from integrations.kommo import limits as kommo_limits
 from integrations.kommo.client import Kommo
 from integrations.script import open_redis
-from integrations.turns import Priority, Turns, Window
+from integrations.turns import Priority, Turns
 from integrations.wire import CallRecord, Wire, always, ignore
-from integrations.xero import limits as xero_limits
 from integrations.xero.client import Xero
 from worker import connections as connections_file
-from worker import facts, routes
+from worker import facts, grants, routes
+from worker.budgets import Budgeted, kommo_budget, xero_budget
 from worker.connections import Connection
 from worker.database import Database, open_database
 from worker.facts import Facts, KnownFacts
@@ -41,15 +39,6 @@ def utcnow() -> datetime:
     return datetime.now(UTC)
 
 
-@dataclass(frozen=True, slots=True)
-class Budgeted:
-    """A vendor account as its vendor counts calls: one key, one budget, whoever calls."""
-
-    key: str
-    windows: tuple[Window, ...]
-    places: int | None
-
-
 class Workshop:
     """Everything that outlives an attempt: the database, Redis, and each vendor account's wire with its connections."""
 
@@ -58,7 +47,7 @@ class Workshop:
         self.now = now
         self.database: Database = open_database(settings.database_url, patience=DATABASE_PATIENCE)
         self.ring = Bell(settings.redis_url)
-        self._wires: dict[tuple[str, str], Wire] = {}
+        self._wires: dict[tuple[str, str, str], Wire] = {}
 
     @cached_property
     def connections(self) -> dict[str, Connection]:
@@ -133,7 +122,7 @@ class Workshop:
         on_call: Callable[[CallRecord], None] = ignore,
     ) -> Kommo:
         """A client for the connection's Kommo account."""
-        wire = self._wire("kommo", connection, kommo_budget(connection))
+        wire = self._wire("kommo", connection, lambda: self.kommo_budget(connection))
         return Kommo(
             wire.fenced(fence, on_call), base_url=self.settings.kommo_base(subdomain), timezone=zone, priority=priority
         )
@@ -148,10 +137,23 @@ class Workshop:
         on_call: Callable[[CallRecord], None] = ignore,
     ) -> Xero:
         """A client for the connection's Xero organisation."""
-        wire = self._wire("xero", connection, xero_budget(connection, tenant_id))
+        wire = self._wire("xero", connection, lambda: self.xero_budget(connection, tenant_id), tenant_id)
         return Xero(
             wire.fenced(fence, on_call), base_url=self.settings.xero_api_url, tenant_id=tenant_id, priority=priority
         )
+
+    def kommo_budget(self, connection: Connection) -> Budgeted:
+        """How Kommo counts this connection's calls, and with whose."""
+        return kommo_budget(connection, self.connections.values())
+
+    def xero_budget(self, connection: Connection, tenant_id: str) -> Budgeted:
+        """How Xero counts the calls that this connection makes to an organisation, and with whose."""
+        with self.database.reading() as session:
+            routed = routes.find_connections(session, tenant_id=tenant_id)
+            grant = grants.find(session, "xero", connection.name)
+        among = [self.connections[route.connection] for route in routed if route.connection in self.connections]
+        client_id = grant.client_id if grant and grant.client_id else self.settings.xero_client_id
+        return xero_budget(connection, tenant_id, among, client_id=client_id)
 
     def turns(self, budgeted: Budgeted) -> Turns:
         """The shared budget of a vendor account."""
@@ -161,6 +163,8 @@ class Workshop:
             key=budgeted.key,
             windows=budgeted.windows,
             places=budgeted.places,
+            party=budgeted.party,
+            parties=len(budgeted.parties),
             factor=timing.time_factor,
             patience=timing.patience_seconds,
         )
@@ -177,14 +181,14 @@ class Workshop:
             wire.close()
         self.database.close()
 
-    def _wire(self, vendor: str, connection: Connection, budgeted: Budgeted) -> Wire:
-        known = (budgeted.key, connection.name)
+    def _wire(self, vendor: str, connection: Connection, budget: Callable[[], Budgeted], tenant_id: str = "") -> Wire:
+        known = (vendor, connection.name, tenant_id)
         if known not in self._wires:
             timing = self.settings.timing
             self._wires[known] = Wire(
                 vendor=vendor,
                 tokens=self.tokens(vendor, connection.name),
-                turns=self.turns(budgeted),
+                turns=self.turns(budget()),
                 connect_timeout=timing.connect_timeout_seconds,
                 read_timeout=timing.read_timeout_seconds,
             )
@@ -199,15 +203,3 @@ class Workshop:
         with self.database.reading() as session:
             known: Facts | None = facts.last_known(session, name)
         return ZoneInfo(known.kommo.timezone if known else "UTC")
-
-
-def kommo_budget(connection: Connection) -> Budgeted:
-    """Kommo counts by integration or by address (kommo.md 3): one budget for the installation is right either way."""
-    return Budgeted("kommo", kommo_limits.windows(second=connection.limits.kommo_second), None)
-
-
-def xero_budget(connection: Connection, tenant_id: str) -> Budgeted:
-    """Xero counts by app and organisation (xero.md 2.1). A day's limit that is not said is learned from its headers."""
-    limits = connection.limits
-    windows = xero_limits.windows(minute=limits.xero_minute, day=limits.xero_day or xero_limits.DAY_LIMIT)
-    return Budgeted(f"xero:{tenant_id}", windows, xero_limits.PLACES)

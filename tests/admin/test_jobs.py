@@ -242,6 +242,7 @@ def test_the_status_fits_on_one_screen(story):
         "client_credentials",
         "renewed by itself",
         "minute",
+        "of 5,000 left, lasts the day.",
         "1 webhooks were not",
     ):
         assert part in said

@@ -272,7 +272,7 @@ def test_a_code_must_be_in_quotes_or_its_zeros_are_lost(told):
 
 def test_a_key_without_a_near_one_is_told_with_all_of_them(told):
     assert told(ACME + "[connection.limits]\nq = 1\n") == [
-        (10, 'connection "acme": unknown key "q"; known are xero_day, xero_minute, kommo_second')
+        (10, 'connection "acme": unknown key "q"; known are xero_day, xero_minute, kommo_second, kommo_shared')
     ]
 
 
