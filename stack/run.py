@@ -66,12 +66,15 @@ def is_free(port: int) -> bool:
 
 def addresses(running: Trial) -> str:
     """What is where, and how to begin."""
-    settings, processes = running.environment, running.processes
+    settings, processes, pages = running.environment, running.processes, running.sandbox.pages_url
     return "\n".join((
         "",
-        f"  sandbox   {running.sandbox.control_url}/books (what both systems hold), /calls, /webhooks",
+        f"  Kommo     {pages}/kommo/   add a deal, and drag it to “Payment approved”",
+        f"  Xero      {pages}/xero/    see its invoice, have it paid; or raise one by hand",
+        f"  traffic   {pages}/traffic  webhooks sent, calls that came, budgets left",
+        f"  faults    {pages}/faults   what goes wrong, on request",
+        f"  Flower    {processes['flower.1'].url}  (operator / {settings['ADMIN_PASSWORD']})",
         f"  receiver  {processes['web.1'].url}/readyz",
-        f"  Flower    {processes['flower.1'].url} (operator / {settings['ADMIN_PASSWORD']})",
         f"  logs      {ROOT / 'var' / 'run' / 'logs'}",
         "",
         "  The admin CLI, in another terminal:",

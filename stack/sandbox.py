@@ -29,6 +29,11 @@ class Sandbox:
     def control_url(self) -> str:
         return f"{self.ready['control_url']}/_sandbox"
 
+    @property
+    def pages_url(self) -> str:
+        """Where people see both systems: a board, invoices, what was sent and came, faults."""
+        return str(self.ready["control_url"])
+
     def get(self, path: str, **query: object) -> Any:
         """What the control plane answers, as JSON; raises for what it refuses."""
         return self._ask("GET", path, params=query)

@@ -58,8 +58,12 @@ def open_vendor(kit: Kit, seed: str) -> Vendor:
 def _budgets(state: State, gate: Gate) -> list[Budget]:
     with state.lock:
         limits = {key: state.switches["account_rate" if key == "account" else "rate"] for key in gate.meter.used()}
+        names = {
+            "account": "all clients of the account",
+            **{key: f"from {key[3:]}" for key in limits if key[:3] == "ip "},
+        }
         found = [
-            Budget(key, "this second", max(limits[key] - used, 0), limits[key])
+            Budget(names.get(key, key), "this second", max(limits[key] - used, 0), limits[key])
             for key, used in gate.meter.used().items()
         ]
         return [Budget("everybody", "blocked: 403 for all", 0, 1), *found] if gate.meter.is_blocked else found

@@ -3,6 +3,7 @@
 A vendor's switch without an entry here fails a test: what can be switched can be understood.
 """
 
+import json
 from dataclasses import dataclass
 from typing import Any
 
@@ -138,7 +139,7 @@ GROUPS: tuple[Group, ...] = (
           (("edit", "edits the contact of that name"), ("refuse", "is refused"))),
         M("unknown_tracking", "A tracking option that is not there.", "open", "xero.md 7.6",
           (("dropped", "is dropped"), ("refuse", "is refused"))),
-        M("zero_total_is_paid", "An approved invoice over nothing is paid at once.", "open", "xero.md 4.7"),
+        M("zero_total_is_paid", "An approved invoice over nothing is paid at once; no source says.", "open", "xero.md 4.7"),
         M("approval_limit_reached", "The organisation's plan allows no more approved invoices.", "documented", "xero.md 8.5"),
         M("provider_name", "What the app is called in answers, after the next reset.", "seen", "xero.md 4.2"),
     )),
@@ -153,3 +154,33 @@ GROUPS: tuple[Group, ...] = (
         M("hook_lower_kinds", "“Update” instead of “UPDATE”, as older documentation has it.", "documented", "xero.md 9.2"),
     )),
 )  # fmt: skip
+
+
+def table(usual: dict[str, Any]) -> str:
+    """The vendors' switches for the docs, with what each is at the start (`usual`: by vendor and name)."""
+    rows = [
+        "| switch | at the start | or | what it means | how sure | sheet |",
+        "| --- | --- | --- | --- | --- | --- |",
+    ]
+    for group in GROUPS:
+        for one in group.meanings if group.path in usual else ():
+            now = usual[group.path][one.name]
+            labels = dict(one.choices)
+            others = ", ".join(_said(value, label) for value, label in one.choices if value != now)
+            trust = f"**{one.trust}**" if one.trust == "open" else one.trust
+            cells = (
+                f"`{group.path}.{one.name}`",
+                _said(now, labels.get(now) if one.choices else None),
+                others,
+                one.says,
+                trust,
+                one.sheet,
+            )
+            rows.append(f"| {' | '.join(cells)} |")
+    return "\n".join(rows)
+
+
+def _said(value: Any, label: str | None = None) -> str:
+    """As PATCH /settings takes it, and in words where the words say more."""
+    written = json.dumps(value)
+    return f"`{written}`" if label is None or label.strip(" s") == written.strip('"') else f"`{written}`: {label}"

@@ -159,9 +159,14 @@ def status_tone(status: int | None) -> str:
     return "warn" if status >= 400 else "good"
 
 
-def pretty(body: str, content_type: str) -> str:
+def _is_json(hook: Delivery) -> bool:
+    return any(name.lower() == "content-type" and "json" in value for name, value in hook.headers.items())
+
+
+def pretty(hook: Delivery) -> str:
     """A webhook's body: JSON indented, a form as a line a field."""
-    if "json" in content_type:
+    body = hook.body.decode("utf-8", "replace")
+    if _is_json(hook):
         try:
             return json.dumps(json.loads(body), indent=2, ensure_ascii=False)
         except ValueError:
@@ -173,7 +178,7 @@ def pretty(body: str, content_type: str) -> str:
 def gist(hook: Delivery) -> str:
     """What a webhook is about, in a few words."""
     body = hook.body.decode("utf-8", "replace")
-    if "json" in hook.headers.get("content-type", ""):
+    if _is_json(hook):
         try:
             events = json.loads(body).get("events", [])
         except ValueError:

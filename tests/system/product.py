@@ -109,5 +109,5 @@ def product(
 
 def stop_all(processes: Processes) -> None:
     """Asked first are those who would ask the others."""
-    for kind in ("beat", "worker", "web"):
+    for kind in ("flower", "beat", "worker", "web"):
         processes.stop(*processes.of(kind))

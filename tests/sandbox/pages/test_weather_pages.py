@@ -7,6 +7,7 @@ import requests
 
 from sandbox.kit.settings import DEFAULTS
 from sandbox.kommo.switches import SWITCHES as KOMMO
+from sandbox.pages.__main__ import PAGE, written
 from sandbox.pages.meanings import GROUPS, TRUST
 from sandbox.xero.state import SWITCHES as XERO
 from tests.sandbox.pages.visitor import Visitor
@@ -177,3 +178,8 @@ def test_starting_over_takes_everything_away(visitor: Visitor):
     page = visitor.press(visitor.open("/"), "/reset")
     assert page.said.startswith("All is as at the start.")
     assert visitor.books()["kommo"]["leads"] == []
+
+
+def test_the_docs_tell_what_every_switch_is():
+    page = PAGE.read_text(encoding="utf-8")
+    assert written(page) == page, "run python -m sandbox.pages"
