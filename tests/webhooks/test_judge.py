@@ -50,7 +50,11 @@ def test_a_lead_in_a_trigger_stage_gets_an_invoice_and_an_update_does_not_tell_t
     assert wanted == [create_invoice(7, entered_at=entered_at)]
 
 
-@pytest.mark.parametrize("action", ["delete", "restore", "responsible", "note", "linked", "something new"])
+def test_a_lead_that_comes_back_from_the_bin_may_have_entered_at_any_time():
+    assert list(entered([LeadEvent("restore", 7, SALES, APPROVED)], [route()], AT)) == [create_invoice(7)]
+
+
+@pytest.mark.parametrize("action", ["delete", "responsible", "note", "linked", "something new"])
 def test_no_other_event_is_an_entry(action):
     assert not list(entered([LeadEvent(action, 7, SALES, APPROVED)], [route()], AT))
 
