@@ -1,0 +1,71 @@
+"""Whose job a ring is spent on."""
+
+import celeryconfig
+from worker import choosing, routes
+from worker.database import Database
+from worker.jobs import Kind
+from worker.routes import Route
+
+from .ledger import at, claim, for_invoice, for_lead, must_claim, record
+
+
+def chosen(database: Database, rung: int, *, seconds: float = 0) -> int | None:
+    ring = choosing.choose(database, Kind.CREATE_INVOICE, rung, now=at(seconds))
+    return ring.job_id if ring else None
+
+
+def set_up(database: Database, *names: str) -> None:
+    with database.begin() as session:
+        for name in names:
+            routes.save(session, Route(name, 1, (name,), f"tenant-{name}", frozenset({(1, 2)}), None))
+
+
+def test_the_job_that_was_rung_for_is_taken_where_nothing_speaks_against_it(database: Database):
+    _, second = record(database, for_lead(1), for_lead(2))
+    assert chosen(database, second) == second
+
+
+def test_a_ring_whose_job_is_taken_serves_the_one_that_has_waited_longest(database: Database):
+    (taken,) = record(database, for_lead(1))
+    record(database, for_lead(2), now=at(2))
+    (longest,) = record(database, for_lead(3), now=at(1))
+    must_claim(database, taken)
+    assert chosen(database, taken, seconds=3) == longest
+
+
+def test_a_spent_ring_with_nothing_left_of_its_kind_is_over(database: Database):
+    (taken, other) = record(database, for_lead(1), for_invoice())
+    must_claim(database, taken)
+    assert chosen(database, taken) is None
+    assert chosen(database, other) is None
+
+
+def test_behind_a_burst_another_connections_single_deal_is_next(database: Database):
+    set_up(database, "acme", "beta")
+    burst = record(database, *(for_lead(lead_id) for lead_id in range(1, 100)))
+    (single,) = record(database, for_lead(1000, connection="beta"), now=at(1))
+    must_claim(database, burst[0], most=50)
+    assert chosen(database, burst[60], seconds=1) == single
+
+
+def test_one_connection_never_holds_all_children_of_a_worker(database: Database):
+    set_up(database, "acme", "beta")
+    burst = record(database, *(for_lead(lead_id) for lead_id in range(1, 100)))
+    for job_id in burst[: choosing.MOST_OF_ONE]:
+        must_claim(database, job_id)
+    assert chosen(database, burst[50]) is None
+    assert celeryconfig.worker_concurrency > choosing.MOST_OF_ONE
+
+
+def test_a_connection_that_is_alone_may_hold_all(database: Database):
+    set_up(database, "acme")
+    burst = record(database, *(for_lead(lead_id) for lead_id in range(1, 100)))
+    for job_id in burst[: choosing.MOST_OF_ONE]:
+        must_claim(database, job_id)
+    assert chosen(database, burst[50]) == burst[50]
+
+
+def test_a_job_whose_deal_is_in_other_hands_is_passed_over(database: Database):
+    sync, create = record(database, for_invoice("inv-1", lead_id=7), for_lead(7))
+    assert claim(database, sync) or claim(database, create)
+    assert chosen(database, create) is None

@@ -1,0 +1,58 @@
+"""Choosing: a ring says that there is work of a kind; whose it is, the ledger says.
+
+Rings come in the order in which they were rung, so that behind a burst of a thousand deals of one connection a single deal of another would
+wait for a thousand rings. So whoever hears a ring takes the job of the connection that has the least in hand, and whoever is done rings again
+while there is more.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from worker import routes
+from worker.database import Database, UtcTime
+from worker.jobs import Job, Kind, Ring, State, busy, is_in, ring_of
+
+# So many claims of one connection at once, where there are several: one of the four children of a worker (celeryconfig) stays free for the others.
+MOST_OF_ONE = 3
+
+_NOW = sa.bindparam("at", type_=UtcTime)
+_DUE = sa.and_(is_in(State.QUEUED), Job.kind == sa.bindparam("alike", type_=sa.Text), Job.due_at <= _NOW)
+_OF_ONE = sa.select(Job.id, Job.kind, Job.lead, Job.invoice).where(
+    _DUE, Job.connection == sa.bindparam("of", type_=sa.Text), sa.not_(busy(Job))
+)
+
+_WAITING = sa.select(Job.connection, sa.func.min(Job.due_at).label("since")).where(_DUE).group_by(Job.connection)
+
+_IN_HAND = (
+    sa.select(Job.connection, sa.func.count(Job.holder.distinct()).label("claims"))
+    .where(is_in(State.RUNNING))
+    .group_by(Job.connection)
+)
+
+_RUNG = _OF_ONE.where(Job.id == sa.bindparam("rung"))
+
+_OLDEST = _OF_ONE.order_by(Job.due_at, Job.id).limit(1)
+
+
+def choose(database: Database, kind: Kind, rung: int, *, now: datetime) -> Ring | None:
+    """The job that a ring of this kind is to be spent on, which is the one that was rung for where nothing speaks against it.
+
+    None: there is nothing to be had now.
+    """
+    with database.reading() as session:
+        asked = {"alike": kind.value, "at": now}
+        waiting = {row.connection: row.since for row in session.execute(_WAITING, asked)}
+        in_hand = _in_hand(session) if waiting and routes.are_several(session) else {}
+        free = [name for name in waiting if in_hand.get(name, 0) < MOST_OF_ONE]
+        for name in sorted(free, key=lambda name: (in_hand.get(name, 0), waiting[name])):
+            of_it = asked | {"of": name}
+            if row := session.execute(_RUNG, of_it | {"rung": rung}).first() or session.execute(_OLDEST, of_it).first():
+                return ring_of(row)
+    return None
+
+
+def _in_hand(session: Session) -> Mapping[str, int]:
+    return {row.connection: row.claims for row in session.execute(_IN_HAND)}
