@@ -24,6 +24,8 @@ accept_content = ["json"]
 task_time_limit = 600
 task_soft_time_limit = 570
 
+# An attempt mostly waits for the vendors, so four of them fit on one core; and no connection takes more than three (worker/choosing.py).
+worker_concurrency = 4
 # Nothing is hoarded: a ring that waits inside a busy child could be answered by an idle one.
 worker_prefetch_multiplier = 1
 worker_disable_prefetch = True
@@ -45,6 +47,8 @@ broker_connection_max_retries = None
 broker_channel_error_retry = True
 worker_cancel_long_running_tasks_on_connection_loss = False
 broker_transport_options = {
+    # In the order of the Procfile's line: a thousand rings for PDFs stand in no new deal's way.
+    "queue_order_strategy": "priority",
     # Early acknowledgement leaves nothing unacknowledged for long; this must only exceed an attempt's time limit.
     "visibility_timeout": 900,
     # A dead connection is noticed within seconds, not never (Celery's default is to wait for ever).

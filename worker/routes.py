@@ -92,6 +92,14 @@ def load(session: Session, connection: str) -> Route | None:
     return _load_all(session, [connection]).get(connection)
 
 
+_TENANTS = sa.select(sa.func.count()).where(RouteRow.what == What.TENANT.value)
+
+
+def are_several(session: Session) -> bool:
+    """Whether more than one connection was ever set up."""
+    return (session.scalar(_TENANTS) or 0) > 1
+
+
 def find_connections(
     session: Session, *, account_id: int | None = None, subdomain: str | None = None, tenant_id: str | None = None
 ) -> list[Route]:

@@ -9,10 +9,10 @@ import structlog
 
 from integrations.errors import CallError, LeaseLost, OutcomeUnknown, Unauthorised
 from integrations.wire import CallRecord
-from worker import claims
+from worker import choosing, claims
 from worker.claims import Claim, Claimed
 from worker.handlers import HANDLERS, MOST, PRIORITIES
-from worker.jobs import Kind
+from worker.jobs import Kind, Ring
 from worker.lease import Lease, boot_seconds
 from worker.settings import SettingsError
 from worker.verdicts import NOBODYS_FAULT, Failed, Verdict, Wait, capped, describe, verdict_on
@@ -22,10 +22,13 @@ log = structlog.get_logger()
 
 
 def attempt(workshop: Workshop, kind: Kind, job_id: int) -> None:
-    """Work on the job that was rung for, and on its due siblings, if they are to be had now."""
+    """Work on the job that was rung for, or on one whose connection has waited longer, and on its due siblings; then ring for what is left."""
+    chosen = _choose(workshop, kind, job_id)
+    if chosen is None:
+        return
     since = boot_seconds()
     length = timedelta(seconds=workshop.settings.timing.lease_seconds)
-    claim = claims.claim(workshop.database, job_id, now=workshop.now(), lease=length, most=MOST[kind])
+    claim = claims.claim(workshop.database, chosen.job_id, now=workshop.now(), lease=length, most=MOST[kind])
     if claim is None:
         return
     calls: list[CallRecord] = []
@@ -37,7 +40,12 @@ def attempt(workshop: Workshop, kind: Kind, job_id: int) -> None:
             workshop.database, claim, verdicts, now=workshop.now(), calls=[_written(call) for call in calls]
         )
     _tell(claim, verdicts, calls)
-    workshop.ring(rings)
+    more = _choose(workshop, kind, job_id)
+    workshop.ring([*rings, *([more] if more and more not in rings else [])])
+
+
+def _choose(workshop: Workshop, kind: Kind, job_id: int) -> Ring | None:
+    return choosing.choose(workshop.database, kind, job_id, now=workshop.now())
 
 
 def _handle(workshop: Workshop, claim: Claim, lease: Lease, calls: list[CallRecord]) -> Mapping[int, Verdict]:
