@@ -43,7 +43,10 @@ class OutcomeUnknown(CallError):
 
 
 class RateLimited(CallError):
-    """Not our turn. `retry_after` is in seconds; `own` says that our own budget held the call back, so that nothing was sent."""
+    """Not our turn. `retry_after` is in seconds; `own` says that our own budget held the call back, so that nothing was sent.
+
+    `in_line`: that time is this ask's own, and whoever asks next is told another one.
+    """
 
     def __init__(
         self,
@@ -53,11 +56,13 @@ class RateLimited(CallError):
         *,
         retry_after: float,
         own: bool = False,
+        in_line: bool = False,
         status: int | None = None,
     ) -> None:
         super().__init__(vendor, call, detail, status=status)
         self.retry_after = retry_after
         self.own = own
+        self.in_line = in_line
 
 
 class Refusal(StrEnum):

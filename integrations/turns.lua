@@ -35,15 +35,19 @@ local function number_in(key) return tonumber(redis.call('GET', key) or 0) end
 
 local function keep_for(key, period) redis.call('PEXPIRE', key, whole(period / 1000 + 1000)) end
 
--- A plan smaller than the configured one shows in what is left: more than that was never said, in this period and the one
--- before, and in any two of ours the vendor's count began anew at least once.
+-- The most that the vendor has said to be left in this period of ours and the one before: in any two, its count began anew at
+-- least once. 0: it said nothing.
+local function most_said(spec, log)
+  local epoch, present, before = unpack(redis.call('HMGET', log .. ':plan', 'epoch', 'now', 'before'))
+  local over = epoch and math.floor(now / spec.period) - tonumber(epoch) or 2
+  if over == 0 then return math.max(tonumber(present), tonumber(before)) end
+  return over == 1 and tonumber(present) or 0
+end
+
+-- That a plan smaller than the configured one holds shows in what is left: more than the plan allows was never said.
 local function learned(spec, log)
   if #spec.plans == 0 then return spec.limit end
-  local epoch, present, before = unpack(redis.call('HMGET', log .. ':plan', 'epoch', 'now', 'before'))
-  if not epoch then return spec.limit end
-  local over, most = math.floor(now / spec.period) - tonumber(epoch), 0
-  if over == 0 then most = math.max(tonumber(present), tonumber(before)) end
-  if over == 1 then most = tonumber(present) end
+  local most = most_said(spec, log)
   if most == 0 then return spec.limit end
   for _, plan in ipairs(spec.plans) do
     if plan >= most then return math.min(plan, spec.limit) end
@@ -263,18 +267,17 @@ local function hold(stop, block)
 end
 
 -- What the vendor says is left holds the call itself, but none that got its turn later: those are added. It shortens the log
--- always, and lengthens it where `slack` says how many turns given before this one it may not have counted yet.
+-- always, and lengthens it where `slack` says how many turns given before this one it may not have counted yet; but not where
+-- the vendor's limit is above ours, which somebody has set on purpose.
 local function correct(w, member, left)
-  if #w.spec.plans > 0 then
-    remember_left(w.spec, w.log, left)
-    w.limit = learned(w.spec, w.log)
-  end
+  if w.spec.slack >= 0 or #w.spec.plans > 0 then remember_left(w.spec, w.log, left) end
+  w.limit = learned(w.spec, w.log)
   local given = redis.call('ZSCORE', w.log, member)
   local later = given and redis.call('ZCOUNT', w.log, '(' .. given, '+inf') or 0
   local used = math.max(w.limit - left, 0) + later
   for more = 1, used - w.used do note(w, NOBODY .. member .. ':' .. more, now) end
   local surplus = w.used - used - w.spec.slack
-  if given and w.spec.slack >= 0 and surplus > 0 then redis.call('ZREMRANGEBYRANK', w.log, 0, surplus - 1) end
+  if given and w.spec.slack >= 0 and surplus > 0 and most_said(w.spec, w.log) <= w.limit then redis.call('ZREMRANGEBYRANK', w.log, 0, surplus - 1) end
   redis.call('SET', w.log .. ':since', whole(now - w.period))
 end
 

@@ -204,7 +204,8 @@ class Turns:
             if wait == 0:
                 return Turn(self, member, tries=tries)
             if time.monotonic() + wait > give_up:
-                raise RateLimited(self.key, "budget", f"no turn left: {reason}", retry_after=wait, own=True)
+                told = f"no turn left: {reason}"
+                raise RateLimited(self.key, "budget", told, retry_after=wait, own=True, in_line=True)
             self._sleep(pause)
 
     def heard(self, heard: Heard, *, member: str, tries: bool = False) -> None:

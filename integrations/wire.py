@@ -162,8 +162,9 @@ class Wire:
         try:
             return self._turns.take(tries.priority, patience=tries.patience)
         except RateLimited as error:
+            call, wait = tries.request.call, error.retry_after
             raise RateLimited(
-                self.vendor, tries.request.call, error.detail, retry_after=error.retry_after, own=True
+                self.vendor, call, error.detail, retry_after=wait, own=True, in_line=error.in_line
             ) from error
 
     def _transmit(self, request: Request, token: str, waited: float) -> Answer:

@@ -187,6 +187,14 @@ def test_more_than_is_configured_is_never_learned(make: Make, configured: int):
     assert turns.left()["day"] == configured - 1
 
 
+def test_a_limit_below_the_vendors_is_kept_whatever_the_vendor_says_is_left(make: Make):
+    turns = make(Window("minute", 8, NEVER, slack=1))
+    take(turns, 5)
+    turns.take(Priority.NEW).heard(Heard(left={"minute": 54}))
+    turns.take(Priority.NEW).heard(Heard(left={"minute": 6}))
+    assert turns.left()["minute"] == 1
+
+
 def test_a_plan_that_was_learned_is_forgotten_with_the_words_it_was_learned_from(make: Make, until):
     turns = make(Window("day", 5000, 24.0, plans=(1000,)), factor=100)
     turns.take(Priority.NEW).heard(Heard(left={"day": 999}))
