@@ -13,7 +13,7 @@ from PIL import Image
 ROOT = Path(__file__).resolve().parent.parent.parent
 SCREENSHOTS = ROOT / "docs" / "screenshots"
 NAMES = ("chromium", "chromium-browser", "google-chrome")
-COLOURS = 160
+COLOURS = 255
 """A page of ours has few: a palette makes a picture a quarter of its size and looks the same."""
 
 
@@ -57,6 +57,10 @@ NAMELESS = """() => [...document.querySelectorAll("input:not([type=hidden]), sel
   .filter((one) => one.checkVisibility() && !one.labels?.length && !one.getAttribute("aria-label") && !one.textContent.trim())
   .map((one) => one.outerHTML.slice(0, 120))"""
 """What can be used and says nothing of itself to a screen reader."""
+
+SPILLING = """() => [...document.querySelectorAll(".card, .panel, .column, .item, fieldset, .budgets > li")]
+  .filter((one) => one.checkVisibility() && one.scrollWidth > one.clientWidth + 1).map((one) => one.id || one.className)"""
+"""What is wider than the box that it lies in."""
 
 PALE = """() => {
   const canvas = Object.assign(document.createElement("canvas"), { width: 1, height: 1 });
