@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import pytest
 import redis as redis_py
@@ -22,6 +22,8 @@ T = TypeVar("T")
 
 GROUND = pytest.StashKey[dict[str, str]]()
 """What this run stands on, by name; said in its last lines."""
+
+NOT_ASKED_FOR = "not asked for by these tests"
 
 MEMORY = Path("/dev/shm")
 """Linux' disk in memory. On others a commit waits some milliseconds, and there are ten thousands of them."""
@@ -37,8 +39,8 @@ def pytest_configure(config: pytest.Config) -> None:
         "Python": platform.python_version(),
         "Files in": tempfile.gettempdir(),
         "SQLite": sqlite3.sqlite_version,
-        "PostgreSQL": "not asked for by these tests",
-        "Redis": "not asked for by these tests",
+        "PostgreSQL": NOT_ASKED_FOR,
+        "Redis": NOT_ASKED_FOR,
     }
 
 
@@ -54,13 +56,41 @@ def folder_in_memory() -> str | None:
 LONG = ("test_deaths.py", "test_redis.py", "test_database.py")
 """System tests that wait for the periods of everyday, several minutes in all."""
 
+FIRST = (
+    "test_crash_points.py",
+    "test_mutants.py",
+    "test_chaos.py",
+    "test_the_main_job.py",
+    "test_reconciling_at_size.py",
+    "test_dropped_webhooks.py",
+)
+"""Files that take longest: where two processes share all files out, who begins with these has none left over at the end."""
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    order = {name: place for place, name in enumerate(FIRST)}
+    items.sort(key=lambda item: order.get(item.path.name, len(order)))
     if os.environ.get("LONG") == "yes":
         return
     for item in items:
-        if item.path.parent.name == "system" and (item.path.name in LONG or "short_attack" in item.name):
+        if item.path.parent.name == "system" and item.path.name in LONG:
             item.add_marker(pytest.mark.skip(reason="takes minutes: make test LONG=yes"))
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """One of several processes tells the first what it stood on."""
+    if told := getattr(session.config, "workeroutput", None):
+        told["ground"] = session.config.stash[GROUND]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """The first hears it, and says what each of them stood on where that differs."""
+    ground = node.config.stash[GROUND]
+    for name, what in getattr(node, "workeroutput", {}).get("ground", {}).items():
+        known = ground.get(name, NOT_ASKED_FOR)
+        if what not in (NOT_ASKED_FOR, known):
+            ground[name] = what if known == NOT_ASKED_FOR else f"{known}; {what}"
 
 
 @pytest.hookimpl(trylast=True)

@@ -172,16 +172,16 @@ def points_of(way: Way, calls: Sequence[Call]) -> list[Point]:
     return [Point(call, when) for call in own for when in ("before", "after") if call.succeeds or when == "before"]
 
 
-def grouped(points: Sequence[Point]) -> Iterator[list[Point]]:
-    """So many as one kill serves."""
-    left = list(points)
+def grouped(stops: Sequence[tuple[Way, Point]]) -> Iterator[list[tuple[Way, Point]]]:
+    """So many as one kill serves, of whatever ways."""
+    left = list(stops)
     while left:
-        group: list[Point] = []
-        for point in left:
-            of_xero = sum(one.call.vendor == "xero" for one in group)
-            if len(group) < AT_ONCE and (point.call.vendor != "xero" or of_xero < XERO_AT_ONCE):
-                group.append(point)
-        left = [point for point in left if point not in group]
+        group: list[tuple[Way, Point]] = []
+        for stop in left:
+            of_xero = sum(point.call.vendor == "xero" for _, point in group)
+            if len(group) < AT_ONCE and (stop[1].call.vendor != "xero" or of_xero < XERO_AT_ONCE):
+                group.append(stop)
+        left = [stop for stop in left if stop not in group]
         yield group
 
 
