@@ -167,8 +167,9 @@ def _find(world: World, job: Claimed, link: Link, creation: Creation) -> int | N
     """What an earlier call made whose answer was lost; None if nothing was tried, or nothing came of it. NotYet in the quiet period."""
     with world.database.reading() as session:
         send = sends.unresolved(session, [link.id]).get(link.id)
-        if creation.about and sends.is_open_elsewhere(session, creation.about, link.id):
-            raise NotYet(ELSEWHERE)
+        elsewhere = sends.open_elsewhere(session, creation.about, link.id) if creation.about else None
+    if elsewhere:
+        return _find_for_another(world, elsewhere, creation)
     if send is None or send.what != creation.what:
         return None
     rest = (outcomes.end_of(world, send, [job]) + world.quiet - world.now()).total_seconds()
@@ -177,6 +178,18 @@ def _find(world: World, job: Claimed, link: Link, creation: Creation) -> int | N
         raise NotYet(Wait(rest, why, counts=False, hard=True))
     found = creation.find(send.sent_at)
     _close(world, send, link, creation, found)
+    return found
+
+
+def _find_for_another(world: World, send: Send, creation: Creation) -> int | None:
+    """What another job's call made. Its own job looks first; but it may have failed, or have nothing left to do, and then nobody would."""
+    if world.now() < outcomes.end_of(world, send, ()) + world.quiet:
+        raise NotYet(ELSEWHERE)
+    found = creation.find(send.sent_at)
+    with world.begin() as session:
+        if found is not None:
+            creation.settle(session, found)
+        sends.close(session, send.id, sends.members_of(session, send.id), now=world.now())
     return found
 
 

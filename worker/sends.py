@@ -164,8 +164,13 @@ def sending_since(session: Session, scope: str, *, after: datetime) -> datetime 
     return session.scalar(waits)
 
 
-def is_open_elsewhere(session: Session, about: str, link_id: int) -> bool:
-    """Whether a call about this is open for another link."""
-    others = sa.select(Send.id).join(SendMember, SendMember.send_id == Send.id)
+def open_elsewhere(session: Session, about: str, link_id: int) -> Send | None:
+    """The open call about this that is for another link, if there is one."""
+    others = sa.select(Send).join(SendMember, SendMember.send_id == Send.id)
     found = others.where(Send.about == about, Send.closed_at.is_(None), SendMember.link_id != link_id)
-    return session.scalar(found.limit(1)) is not None
+    return session.scalar(found.limit(1))
+
+
+def members_of(session: Session, send_id: int) -> list[int]:
+    """The links that a send serves."""
+    return list(session.scalars(sa.select(SendMember.link_id).where(SendMember.send_id == send_id)))

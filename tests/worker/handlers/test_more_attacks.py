@@ -165,3 +165,20 @@ def look(shop: Shop) -> Found:
 
 def deals_of(shop: Shop, invoice_id: str) -> list[int]:
     return [deal.id for deal in shop.books().deals.values() if deal.fields.get("XERO_INVOICE_ID") == invoice_id]
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_nobody_waits_for_ever_for_a_client_whose_own_invoice_was_withdrawn(shop: Shop, there: bool):
+    first = shop.invoice(contact="Shared Ltd")
+    shop.fault("kommo", "POST /api/v4/companies$", "reset", when="after" if there else "before")
+    shop.raised(first)
+    shop.work()
+    shop.sandbox.post(f"xero/invoices/{first}/void")
+    shop.pass_time(QUIET)
+    shop.work()
+    second = shop.invoice(contact="Shared Ltd")
+    shop.raised(second)
+    shop.work()
+    assert len(deals_of(shop, second)) == 1
+    assert [one["name"] for one in shop.sandbox.books()["kommo"]["companies"]].count("Shared Ltd") == 1
+    assert shop.unfinished() == []
