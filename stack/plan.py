@@ -15,7 +15,7 @@ CONNECTION = "demo"
 OWN_NAMES = (
     "DATABASE_URL", "REDIS_URL", "PUBLIC_URL", "PORT", "SECRET_KEYS", "ADMIN_PASSWORD", "CONNECTIONS_FILE", "COLUMNS",
 )  # fmt: skip
-OWN_PREFIXES = ("BRIDGE_", "KOMMO_", "XERO_", "CONSOLE_", "FLOWER_", "CELERY_", "GUNICORN_", "WEB_CONCURRENCY")
+OWN_PREFIXES = ("BRIDGE_", "KOMMO_", "XERO_", "CONSOLE_", "FLOWER_", "CELERY_", "GUNICORN_", "WEB_CONCURRENCY", "KEEP_")
 """A trial must never meet real accounts, so nothing that could name one is inherited."""
 
 

@@ -2,6 +2,7 @@
 
 from functools import cache
 
+import structlog
 from celery.signals import worker_process_shutdown
 
 from worker import canary as canaries
@@ -9,7 +10,9 @@ from worker import reconciling
 from worker.app import app, settings
 from worker.jobs import Kind
 from worker.run import attempt
-from worker.workshop import Workshop
+from worker.workshop import NotSetUp, Workshop
+
+log = structlog.get_logger()
 
 
 @cache
@@ -45,7 +48,10 @@ def create_deal(job_id: int) -> None:
 @app.task(name="reconcile")
 def reconcile(connection: str) -> None:
     """Both systems of a connection are compared; whatever is in the way now, the next round is a quarter of an hour away."""
-    reconciling.reconcile(workshop(), connection)
+    try:
+        reconciling.reconcile(workshop(), connection)
+    except NotSetUp as error:  # there is nothing to compare yet, and `check` says what is to be done
+        log.info("reconcile_passed_over", connection=connection, why=str(error))
 
 
 @app.task(name="canary")
