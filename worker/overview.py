@@ -87,11 +87,11 @@ def look(workshop: Workshop) -> Overview:
             at=now,
             jobs=tuple(counts(session)),
             oldest_due=oldest_due(session, now),
-            not_understood=_count_problems(session),
-            problems=tuple(_problems(session)),
+            not_understood=count_problems(session),
+            problems=tuple(problems(session)),
             budgets=tuple(_budgets(workshop, session)),
             grants=tuple(grants(session, now)),
-            heard=tuple(_heard(session, names)),
+            heard=tuple(heard(session, names)),
             canary_at=sung,
             is_canary_late=sung is None or now - sung > CANARY_LATE,
         )
@@ -133,11 +133,13 @@ def days_left(grant: Grant, now: datetime) -> int | None:
     return (grant.expires_at - now).days
 
 
-def _count_problems(session: Session) -> int:
+def count_problems(session: Session) -> int:
+    """How many deliveries were not understood."""
     return session.scalar(sa.select(sa.func.count()).where(Delivery.problem.is_not(None))) or 0
 
 
-def _problems(session: Session) -> Iterator[Problem]:
+def problems(session: Session) -> Iterator[Problem]:
+    """The newest deliveries that were not understood."""
     columns = (Delivery.id, Delivery.source, Delivery.received_at, Delivery.problem)
     statement = sa.select(*columns).where(Delivery.problem.is_not(None)).order_by(Delivery.received_at.desc())
     for delivery_id, source, received_at, problem in session.execute(statement.limit(MOST_PROBLEMS)):
@@ -161,7 +163,8 @@ def _budget(workshop: Workshop, budgeted: Budgeted) -> Budget:
         return Budget(budgeted.key, budgeted.parties, None, problem="Redis does not answer")
 
 
-def _heard(session: Session, names: list[str]) -> Iterator[Heard]:
+def heard(session: Session, names: list[str]) -> Iterator[Heard]:
+    """When each vendor of these connections was last heard of."""
     for name in names:
         for source in ("kommo", "xero"):
             of = sa.and_(Delivery.connection == name, Delivery.source == source)

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
@@ -85,22 +86,26 @@ def find(session: Session, wanted: Filter, *, most: int | None = None) -> list[J
         conditions.append(Job.ended_at.is_not(None))
     if wanted.error:
         conditions.append(Job.sentence.icontains(wanted.error, autoescape=True))
+    chosen = sa.select(Job).where(*conditions)
     if wanted.since:
-        conditions.append(_touched(wanted.since))
-    is_rare = wanted.since or wanted.state not in (None, State.DONE)
-    # few are meant: they are found by their state and put in order then, instead of walking through all jobs in that order
-    order = Job.id + 0 if is_rare else Job.id
-    return list(session.scalars(sa.select(Job).where(*conditions).order_by(order.desc()).limit(most)))
+        return _newest(session, [chosen.where(touched) for touched in _touched(wanted.since)], most)
+    if wanted.state not in (None, State.DONE):
+        return _newest(session, [chosen], most)
+    return list(session.scalars(chosen.order_by(Job.id.desc()).limit(most)))
 
 
-def _touched(since: datetime) -> sa.ColumnElement[bool]:
+def _newest(session: Session, few: Sequence[sa.Select[Any]], most: int | None) -> list[Job]:
+    """Few are meant: they are found first and put in order then, instead of walking through all jobs in that order."""
+    every = sa.union_all(*few).subquery()
+    job = sa.orm.aliased(Job, every)
+    return list(session.scalars(sa.select(job).order_by((job.id + 0).desc()).limit(most)))
+
+
+def _touched(since: datetime) -> tuple[sa.ColumnElement[bool], ...]:
     """Recorded, started or ended since: what has ended was touched by that last, and an index tells it."""
     ended = sa.and_(Job.state.in_(ENDED), Job.kind.in_(list(Kind)), Job.ended_at >= since)
-    live = sa.and_(
-        sa.or_(is_in(State.QUEUED), is_in(State.RUNNING)), sa.or_(Job.recorded_at >= since, Job.started_at >= since)
-    )
-    ids = sa.union(sa.select(Job.id).where(ended), sa.select(Job.id).where(live))
-    return Job.id.in_(ids)
+    began = sa.or_(Job.recorded_at >= since, Job.started_at >= since)
+    return ended, sa.and_(is_in(State.QUEUED), began), sa.and_(is_in(State.RUNNING), began)
 
 
 def view(session: Session, found: Sequence[Job], *, now: datetime) -> list[JobView]:
