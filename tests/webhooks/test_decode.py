@@ -96,9 +96,9 @@ def test_no_megabyte_takes_long_to_read():
         b"%41" * 330_000,
         b"&" * 1_000_000,
     ):
-        begun = time.monotonic()
+        begun = time.thread_time()  # on a machine that is busy with other tests, the clock on the wall says nothing
         decode(body)
-        assert time.monotonic() - begun < 1.0
+        assert time.thread_time() - begun < 1.0
 
 
 def test_a_tree_is_asked_without_minding_what_stands_there():
