@@ -110,7 +110,7 @@ class Ground:
 
     def wait_idle(self) -> None:
         """Until no job is left; what the vendors would still send waits in their hands."""
-        wait_until(lambda: not self.product.processes.jobs_left(), WHOLE, pause=0.5)
+        wait_until(lambda: not self.product.jobs_left(), WHOLE, pause=0.1)
 
 
 @contextmanager
