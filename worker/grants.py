@@ -131,7 +131,9 @@ class GrantTokens:
         return self._vault.open(grant.access_token) or ""
 
     def refused(self, reason: Refusal) -> None:
-        """Remember that the vendor no longer lets us in, for `status` and `check`."""
+        """Remember that the vendor no longer lets us in, for `status` and `check`. A block passes, and the budget tells of it."""
+        if reason is Refusal.BLOCKED:
+            return
         with self._database.begin() as session:
             grant = find(session, self._vendor, self._connection)
             if grant and grant.refusal != reason:

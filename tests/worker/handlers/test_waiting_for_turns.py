@@ -6,12 +6,15 @@ from types import SimpleNamespace
 
 import pytest
 import sqlalchemy as sa
+from sqlalchemy.orm import Session
 
 from integrations.errors import RateLimited, Unreachable
 from integrations.turns import Heard, Priority
 from tests.worker.shop import Shop
+from worker import budgets
 from worker.attempts import Attempt
 from worker.budgets import xero_budget
+from worker.grants import Grant
 from worker.handlers.singly import one_by_one
 from worker.jobs import Job, Kind, State
 from worker.run import attempt
@@ -112,3 +115,44 @@ def test_who_came_back_too_soon_is_told_again_and_loses_nothing(shop: Shop, pati
         told = session.scalars(sa.select(Attempt.verdict).where(Attempt.job_id == waiting.id)).all()
     assert told == ["wait"] * 3
     assert pdfs(shop)[0].attempts == 0
+
+
+def test_a_block_is_tried_by_one_call_at_a_time_and_told_until_it_is_lifted(shop: Shop):
+    ids = [job_id for lead_id in [shop.deal() for _ in range(3)] for job_id in shop.entered(lead_id)]
+    shop.sandbox.post("kommo/block")
+    since = shop.sandbox.mark()
+    calls_of(shop, ids)
+    assert len(shop.calls(since)) == 1
+    assert any("shut us out" in sentence for sentence in told_of_kommo(shop))
+    a_period_later(shop)
+    calls_of(shop, ids)
+    assert len(shop.calls(since)) == 2
+    shop.sandbox.post("kommo/unblock")
+    a_period_later(shop)
+    shop.pass_time(3600)
+    shop.work()
+    assert told_of_kommo(shop) == []
+    with shop.workshop.database.reading() as session:
+        assert grants_refused(session) == []
+
+
+def calls_of(shop: Shop, ids: list[int]) -> None:
+    """Each of these jobs is tried alone."""
+    shop.pass_time(3600)
+    for job_id in ids:
+        attempt(shop.workshop, Kind.CREATE_INVOICE, job_id)
+
+
+def a_period_later(shop: Shop) -> None:
+    """The quarter of an hour in which nobody tries is over."""
+    shop.workshop.redis.hset("turns:kommo:block", "next", 0)
+
+
+def told_of_kommo(shop: Shop) -> list[str]:
+    budgeted = shop.workshop.kommo_budget(shop.workshop.connection("demo"))
+    now = shop.now()
+    return list(budgets.sentences(budgets.look(shop.workshop.turns(budgeted), budgeted, now=now), now=now))
+
+
+def grants_refused(session: Session) -> list[str | None]:
+    return list(session.scalars(sa.select(Grant.refusal).where(Grant.refusal.is_not(None))))
