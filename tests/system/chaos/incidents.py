@@ -33,9 +33,7 @@ RARE = 0.25
 # Under a second, so that the answer is still waited for when the fault has struck.
 SETTLES = 0.12
 
-STOP_KEY = "turns:kommo:stop"
-# Seconds: longer than after any refusal for too many.
-LONG_SILENCE = 30
+BLOCK_KEY = "turns:kommo:block"
 
 
 @dataclass(frozen=True, slots=True)
@@ -359,13 +357,13 @@ def block(scene: Scene) -> tuple[bool, str]:
 
 
 def end_silence(ground: Ground) -> None:
-    """After a block we leave Kommo alone for a quarter of an hour, and no setting shrinks it: the run can't wait for that.
+    """After a block one call in a quarter of an hour tries whether it was lifted, which even shrunk is too long for the run: the next may.
 
     A worker that stood still may hear of a block long after it was lifted.
     """
     with redis_py.Redis.from_url(ground.redis.url, socket_timeout=2) as client, suppress(redis_py.RedisError):
-        if client.pttl(STOP_KEY) > LONG_SILENCE * 1000:
-            client.delete(STOP_KEY)
+        if client.hget(BLOCK_KEY, "trying") == b"0":
+            client.hset(BLOCK_KEY, "next", 0)
 
 
 def token_xero(scene: Scene) -> tuple[bool, str]:
