@@ -6,12 +6,13 @@ page of Flower. Two are sent: the canary, which shows that rings are heard, and 
 
 import time
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any, Protocol
 
 import structlog
 from celery.beat import Scheduler
 
-from worker import jobs, overdue, sweep
+from worker import cursors, jobs, overdue, sweep
 from worker.jobs import Kind
 from worker.pruning import Pruner
 from worker.workshop import Workshop
@@ -23,6 +24,8 @@ OVERDUE_EVERY = 600.0
 # What is mended in Xero (a currency, an account) tells nobody; deals that wait for it ask again this often.
 BOOKS_EVERY = 900.0
 CANARY_EVERY = 30.0
+# A reconciliation that could not be brought to its end (no turn, a lost connection, a worker that died) is tried again this much sooner.
+RECONCILE_LOOKS = 15
 # A step of pruning takes 500 rows at most: some millions a day, should it come to that, and nobody waits for any of them.
 PRUNE_EVERY = 5.0
 # Rings of a kind that wait to be heard. More would be no louder: with all workers down they would pile up for as long as that lasts.
@@ -49,7 +52,7 @@ class Rounds:
             "books": (BOOKS_EVERY, self.books),
             "canary": (CANARY_EVERY, lambda: send("canary", CANARY_EVERY)),
             "prune": (PRUNE_EVERY, self.prune),
-            "reconcile": (workshop.settings.timing.reconcile_seconds, self.reconcile),
+            "reconcile": (workshop.settings.timing.reconcile_seconds / RECONCILE_LOOKS, self.reconcile),
         }
 
     def run_due(self, at: float) -> float:
@@ -80,9 +83,15 @@ class Rounds:
         self._pruner.step(self._workshop.database, now=self._workshop.now())
 
     def reconcile(self) -> None:
-        """Have a worker compare both systems of each connection; whoever comes second finds the first one at it."""
-        for name in self._workshop.connections:
-            self._send("reconcile", self._workshop.settings.timing.reconcile_seconds, name)
+        """Have a worker compare both systems of each connection that was not for long; whoever comes second finds the first one at it."""
+        workshop = self._workshop
+        every = timedelta(seconds=workshop.settings.timing.reconcile_seconds)
+        with workshop.database.reading() as session:
+            due = [
+                name for name in workshop.connections if cursors.is_due(session, name, now=workshop.now(), every=every)
+            ]
+        for name in due:
+            self._send("reconcile", every.total_seconds() / RECONCILE_LOOKS, name)
 
     def _record(self, find: Callable[..., list[jobs.Wanted]]) -> None:
         workshop = self._workshop

@@ -8,8 +8,8 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from worker.database import Base, UtcTime
 
-# Who died while reconciling is replaced after this: reading a day of a busy account takes a minute or two.
-LONGEST_RUN = timedelta(minutes=10)
+# Who reconciles keeps the others away, call by call: whoever has made none for so much longer than a call may take has died.
+MARGIN = timedelta(seconds=5)
 
 
 class Side(StrEnum):
@@ -19,6 +19,7 @@ class Side(StrEnum):
     XERO = "xero"
     OPEN_LINKS = "open_links"  # when the links of open invoices were last read one by one
     BEGAN = "began"  # when the connection was first set up: what happened before makes nothing
+    FINISHED = "finished"  # when both systems were last compared to the end, by our own clock
     RESTORED = "restored"  # Xero's cursor when it was noticed that the database came back from a backup; there only until that is mended
 
 
@@ -54,11 +55,28 @@ def move(session: Session, connection: str, side: Side, to: datetime) -> None:
     session.execute(sa.update(Cursor).where(mine).values(read_until=to))
 
 
-def take(session: Session, connection: str, *, now: datetime) -> bool:
-    """Become the one who reconciles this connection; False if somebody else does."""
+def finish(session: Session, connection: str, *, now: datetime) -> None:
+    """Both systems have been compared to the end."""
+    session.merge(Cursor(connection=connection, side=Side.FINISHED, read_until=now))
+
+
+def is_due(session: Session, connection: str, *, now: datetime, every: timedelta) -> bool:
+    """Whether the last whole comparison is as long ago as that."""
+    finished = session.get(Cursor, (connection, Side.FINISHED.value))
+    return finished is None or finished.read_until + every <= now
+
+
+def keep(session: Session, connection: str, *, now: datetime, silence: timedelta) -> None:
+    """Go on being the one who reconciles this connection, although a call may take so long."""
+    mine = sa.and_(Cursor.connection == connection, Cursor.side == Side.KOMMO, Cursor.busy_until.is_not(None))
+    session.execute(sa.update(Cursor).where(mine).values(busy_until=now + silence + MARGIN))
+
+
+def take(session: Session, connection: str, *, now: datetime, silence: timedelta) -> bool:
+    """Become the one who reconciles this connection; False if somebody else does, who may be silent for so long."""
     free = sa.or_(Cursor.busy_until.is_(None), Cursor.busy_until < now)
     mine = sa.and_(Cursor.connection == connection, Cursor.side == Side.KOMMO, free)
-    result = session.execute(sa.update(Cursor).where(mine).values(busy_until=now + LONGEST_RUN))
+    result = session.execute(sa.update(Cursor).where(mine).values(busy_until=now + silence + MARGIN))
     assert isinstance(result, sa.CursorResult)
     return result.rowcount == 1
 

@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from integrations.turns import Priority
+from integrations.wire import CallRecord
 from integrations.xero.entities import Invoice
 from worker import cursors, dealing, hooks, jobs, links, restored, showing, unfinished
 from worker.cursors import Side
@@ -63,8 +64,16 @@ def reconcile(workshop: Workshop, name: str, *, since: datetime | None = None, d
     With `since` the open links are read too; what the cursors have not passed yet is read in any case. A dry run records nothing, moves no cursor
     and leaves the hook alone.
     """
-    world = workshop.world(name, priority=Priority.RECONCILE)
-    if not dry_run and not _take(workshop, name):
+    silence = timedelta(seconds=workshop.settings.timing.read_timeout_seconds)
+
+    def keep(_: CallRecord) -> None:
+        if not dry_run:
+            with workshop.database.begin() as session:
+                cursors.keep(session, name, now=workshop.now(), silence=silence)
+
+    # four calls in a quarter of an hour, and they find what nobody told: no backlog of PDFs may keep them away
+    world = workshop.world(name, priority=Priority.STATUS, on_call=keep)
+    if not dry_run and not _take(workshop, name, silence):
         return None
     try:
         found = _compare(workshop, world, since=since, dry_run=dry_run)
@@ -77,12 +86,12 @@ def reconcile(workshop: Workshop, name: str, *, since: datetime | None = None, d
                 cursors.release(session, name)
 
 
-def _take(workshop: Workshop, name: str) -> bool:
+def _take(workshop: Workshop, name: str, silence: timedelta) -> bool:
     highest = restored.highest_known(workshop.redis)
     with workshop.database.begin() as session:
         cursors.begin(session, name, now=workshop.now())
         restored.is_restored(session, highest, name, now=workshop.now())  # noticed before the cursors move
-        return cursors.take(session, name, now=workshop.now())
+        return cursors.take(session, name, now=workshop.now(), silence=silence)
 
 
 def _record(workshop: Workshop, name: str, found: Found) -> list[Ring]:
@@ -90,6 +99,7 @@ def _record(workshop: Workshop, name: str, found: Found) -> list[Ring]:
         ids = jobs.record(session, found.wanted, now=workshop.now())
         for side, time in found.seen.items():
             cursors.move(session, name, side, time)
+        cursors.finish(session, name, now=workshop.now())
         highest = None if found.wanted else restored.reconciled(session, name)
         rings = jobs.rings_for(session, ids)
     if highest is not None:
@@ -197,5 +207,5 @@ def _read_open_links(world: World, found: Found) -> None:
     )
     with world.database.reading() as session:
         known = {link.invoice_id: link for link in session.scalars(statement) if link.invoice_id}
-    for invoice in world.xero.invoices(list(known)).values():
+    for invoice in world.xero.at(Priority.RECONCILE).invoices(list(known)).values():
         _compare_link(world, found, known[invoice.id], invoice)

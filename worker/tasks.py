@@ -5,11 +5,13 @@ from functools import cache
 import structlog
 from celery.signals import worker_process_shutdown
 
+from integrations.errors import CallError, Unauthorised
 from worker import canary as canaries
 from worker import reconciling
 from worker.app import app, settings
 from worker.jobs import Kind
 from worker.run import attempt
+from worker.verdicts import describe
 from worker.workshop import NotSetUp, Workshop
 
 log = structlog.get_logger()
@@ -52,6 +54,10 @@ def reconcile(connection: str) -> None:
         reconciling.reconcile(workshop(), connection)
     except NotSetUp as error:  # there is nothing to compare yet, and `check` says what is to be done
         log.info("reconcile_passed_over", connection=connection, why=str(error))
+    except CallError as error:  # beat asks again within a minute
+        if isinstance(error, Unauthorised):
+            workshop().tokens(error.vendor, connection).refused(error.reason)
+        log.warning("reconcile_put_off", connection=connection, why=describe(error))
 
 
 @app.task(name="canary")

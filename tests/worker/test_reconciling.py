@@ -5,9 +5,10 @@ from datetime import datetime, timedelta
 import pytest
 import sqlalchemy as sa
 
+from integrations.errors import Broken
 from tests.worker.shop import Shop
 from worker import cursors
-from worker.cursors import Cursor
+from worker.cursors import Cursor, Side
 from worker.hooks import Registered
 from worker.jobs import Kind
 from worker.reconciling import Found, reconcile
@@ -107,10 +108,33 @@ def test_a_dry_run_changes_nothing(shop: Shop):
 
 def test_two_at_once_do_no_harm(shop: Shop):
     with shop.workshop.database.begin() as session:
-        assert cursors.take(session, "demo", now=shop.now())
+        assert cursors.take(session, "demo", now=shop.now(), silence=timedelta(seconds=60))
+    shop.pass_time(59)
     assert reconcile(shop.workshop, "demo") is None
-    shop.pass_time(cursors.LONGEST_RUN.total_seconds() + 1)
+
+
+def test_whoever_died_while_reconciling_is_replaced_once_no_call_can_take_so_long(shop: Shop):
+    with shop.workshop.database.begin() as session:
+        assert cursors.take(session, "demo", now=shop.now(), silence=timedelta(seconds=60))
+    shop.pass_time(66)
     assert reconcile(shop.workshop, "demo") is not None
+
+
+def test_a_reconciliation_that_was_not_brought_to_its_end_is_due_again_at_once(shop: Shop):
+    def is_due() -> bool:
+        with shop.workshop.database.reading() as session:
+            return cursors.is_due(session, "demo", now=shop.now(), every=timedelta(seconds=900))
+
+    look(shop)
+    assert not is_due()
+    shop.pass_time(901)
+    assert is_due()
+    shop.fault("xero", "GET /api.xro/2.0/Invoices", 500, when="before")
+    with pytest.raises(Broken):
+        reconcile(shop.workshop, "demo")
+    assert is_due()
+    look(shop)
+    assert not is_due()
 
 
 def test_a_deal_that_waits_goes_on_although_its_clients_webhook_was_lost(shop: Shop):
@@ -156,7 +180,10 @@ def invoiced(shop: Shop, **more: object) -> int:
 
 def positions(shop: Shop) -> dict[cursors.Side, datetime]:
     with shop.workshop.database.reading() as session:
-        return dict(cursors.positions(session, "demo"))
+        known = cursors.positions(session, "demo")
+    return {
+        side: read_until for side, read_until in known.items() if side is not Side.FINISHED
+    }  # which is our own time
 
 
 def forget_xeros_news(shop: Shop) -> None:

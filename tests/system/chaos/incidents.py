@@ -388,7 +388,8 @@ def token_kommo(scene: Scene) -> tuple[bool, str]:
             return True
         return False
 
-    until(connected, 60, what="Kommo to be connected again", pause=1)
+    # Redis or the database may be away just then, and come back after another fault or two
+    until(connected, 180, what="Kommo to be connected again", pause=1)
     return False, scene.met(before, 401)
 
 
