@@ -31,7 +31,7 @@ def old(database_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Database
     """A ledger of the first version: a job that is done and its attempt, one that waits, one that runs, and a delivery."""
     monkeypatch.setenv("DATABASE_URL", database_url)
     alembic.command.upgrade(CONFIG, "0001")
-    database = open_database(database_url)
+    database = open_database(database_url, patience=60)
     job = {"connection": "acme", "kind": "create_invoice", "due_at": THEN, "recorded_at": THEN}
     job |= {"attempts": 0, "deaths": 0, "alone": False, "batch": 0}
     with database.begin() as session:
