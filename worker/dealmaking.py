@@ -185,12 +185,12 @@ def _find_for_another(world: World, send: Send, creation: Creation) -> int | Non
     """What another job's call made. Its own job looks first; but it may have failed, or have nothing left to do, and then nobody would."""
     if world.now() < outcomes.end_of(world, send, ()) + world.quiet:
         raise NotYet(ELSEWHERE)
-    found = creation.find(send.sent_at)
+    theirs = creation.find(send.sent_at)
     with world.begin() as session:
-        if found is not None:
-            creation.settle(session, found)
+        if theirs is not None:
+            creation.settle(session, theirs)
         sends.close(session, send.id, sends.members_of(session, send.id), now=world.now())
-    return found
+    return theirs
 
 
 def _create(world: World, link: Link, creation: Creation, call: Callable[[], int]) -> int:

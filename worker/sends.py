@@ -15,6 +15,8 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 from integrations.xero.entities import Invoice
 from worker.database import Base, BigId, UtcTime
 
+OPEN = sa.text("closed_at IS NULL")
+
 
 class Send(Base):
     """One creating call. `members` are the ids of the links that it was to serve, in the order of the body's elements."""
@@ -40,6 +42,8 @@ class Send(Base):
             sqlite_where=sa.text("closed_at IS NULL AND about IS NOT NULL"),
             postgresql_where=sa.text("closed_at IS NULL AND about IS NOT NULL"),
         ),
+        # what is under way, however much has been answered
+        sa.Index("ix_sends_open", "what", "sent_at", sqlite_where=OPEN, postgresql_where=OPEN),
     )  # fmt: skip
 
 

@@ -15,6 +15,7 @@ depends_on = None
 
 ENDED = sa.text("ended_at IS NOT NULL")
 RUNNING = sa.text("state = 'running'")
+OPEN = sa.text("closed_at IS NULL")
 TOLD = sa.text("told_in IS NOT NULL")
 
 # Each new index, and the old one that it replaces.
@@ -27,6 +28,7 @@ INDEXES: tuple[Any, ...] = (
     (("ix_jobs_ended", "jobs", ["state", "kind", "ended_at"], ENDED), None),
     (("ix_jobs_held", "jobs", ["holder"], RUNNING), ("ix_jobs_leased", "jobs", ["leased_until"], RUNNING)),
     (("ix_jobs_invoice_state", "jobs", ["invoice", "state"], None), ("ix_jobs_invoice", "jobs", ["invoice"], None)),
+    (("ix_sends_open", "sends", ["what", "sent_at"], OPEN), None),
     (("ix_jobs_lead_state", "jobs", ["lead", "state"], None), ("ix_jobs_lead", "jobs", ["lead"], None)),
 )
 
