@@ -40,7 +40,7 @@ PERIODS = {
 }
 LEASE, QUIET, READ_TIMEOUT = (float(PERIODS[f"BRIDGE_{name}_SECONDS"]) for name in ("LEASE", "QUIET", "READ_TIMEOUT"))
 # A run does a week's work in minutes, and no day passes meanwhile.
-DAY_LIMIT = 1_000_000
+DAY_LIMIT = 100_000
 CONCURRENCY = {"CELERY_WORKER_CONCURRENCY": "2", "WEB_CONCURRENCY": "1"}
 
 # The room that SQLite has on a disk that is to be full.
