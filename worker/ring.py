@@ -1,54 +1,83 @@
 """Ringing: telling the workers that a job is due. It never raises and never waits on a dead broker; what is not heard, the sweep finds."""
 
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Sequence
+from itertools import count
+from uuid import uuid4
 
 import structlog
-from celery import Celery
 from redis import Redis, RedisError
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
+import celeryconfig
+from worker import message
 from worker.jobs import Kind, Ring
 
 log = structlog.get_logger()
 
-# With Redis gone, Celery's own defaults hold a ring for 0.6 s (celery-redis.md, L7): `retry=False` is not enough, the transport retries too.
-FAST = {"max_retries": 0, "socket_connect_timeout": 0.3, "socket_timeout": 0.5}
+# Seconds until a broker is given up. A ring that comes late is worth no more than a sweep, and with the broker gone each must fail fast:
+# Celery's own defaults hold one for 0.6 s (celery-redis.md, L7).
+CONNECTING, ANSWERING = 0.3, 0.5
+
+# Two messages of about a kilobyte each for a ring: what is sent in one go stays small.
+MOST_AT_ONCE = 500
+
+# Whatever Celery keeps in Redis begins with this.
+PREFIX = str(celeryconfig.broker_transport_options["global_keyprefix"])
 
 
 class Bell:
-    """Rings over one broker, on a Celery app of its own: a worker's reconnecting must be patient, a ring must not."""
+    """Rings over one broker, any number of jobs in one go."""
 
     def __init__(self, redis_url: str) -> None:
-        app = Celery("bell", broker=broker_address(redis_url), set_as_current=False)
-        app.config_from_object("celeryconfig")
-        options: dict[str, Any] = {**app.conf.broker_transport_options, **FAST}
-        app.conf.update(broker_transport_options=options, broker_connection_timeout=0.5)
-        self._prefix = str(options.get("global_keyprefix", ""))
-        self._app = app
+        self._redis = Redis.from_url(
+            client_address(redis_url),
+            socket_connect_timeout=CONNECTING,
+            socket_timeout=ANSWERING,
+            socket_keepalive=True,
+            retry=Retry(NoBackoff(), 0),  # its own default is to try three times
+        )
+        database = self._redis.connection_pool.connection_kwargs.get("db") or 0
+        self._events = PREFIX + message.EVENTS.format(db=database)
+        self._clock = count(1)
 
     def waiting(self, kind: Kind, redis: Redis) -> int:
         """How many rings of a kind nobody has heard yet; 0 where Redis does not say."""
         try:
-            return redis.llen(f"{self._prefix}{kind.value}")
+            return redis.llen(PREFIX + kind.value)
         except RedisError:
             return 0
 
     def __call__(self, rings: Iterable[Ring]) -> bool:
-        """Ring for each; stops at the first failure, which all others would share."""
-        for ring in rings:
+        """Ring for each; False if the broker did not take them."""
+        asked = list(rings)
+        for start in range(0, len(asked), MOST_AT_ONCE):
+            some = asked[start : start + MOST_AT_ONCE]
             try:
-                self._app.send_task(ring.kind.value, args=[ring.job_id], argsrepr=f"({ring.about})", retry=False)
+                self._send(some)
             except Exception as error:  # noqa: BLE001  (whatever the broker's trouble is, the sweep rings again)
-                log.warning("ring_failed", job=ring.job_id, kind=ring.kind.value, error=type(error).__name__)
+                log.warning("ring_failed", jobs=len(some), first=some[0].job_id, error=type(error).__name__)
                 return False
         return True
 
+    def _send(self, rings: Sequence[Ring]) -> None:
+        with self._redis.pipeline(transaction=False) as pipe:
+            for ring in rings:
+                task_id = str(uuid4())
+                pipe.lpush(PREFIX + ring.kind.value, message.task(ring, task_id))
+                pipe.publish(self._events, message.sent(ring, task_id, next(self._clock)))
+            pipe.execute()
+
 
 def broker_address(redis_url: str) -> str:
-    """The address as Celery writes it: a socket's scheme differs from the Redis client's."""
-    return redis_url.replace("unix://", "redis+socket://", 1) if redis_url.startswith("unix://") else redis_url
+    """The address as Celery writes it: of a socket, the scheme and the database's name differ from the Redis client's."""
+    if not redis_url.startswith("unix://"):
+        return redis_url
+    return redis_url.replace("unix://", "redis+socket://", 1).replace("?db=", "?virtual_host=", 1)
 
 
 def client_address(redis_url: str) -> str:
     """The address as the Redis client writes it."""
-    return redis_url.replace("redis+socket://", "unix://", 1) if redis_url.startswith("redis+socket://") else redis_url
+    if not redis_url.startswith("redis+socket://"):
+        return redis_url
+    return redis_url.replace("redis+socket://", "unix://", 1).replace("?virtual_host=", "?db=", 1)

@@ -1,15 +1,23 @@
 """Ringing, and the housekeeper's rounds."""
 
+import base64
 import json
 import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
 
 import pytest
+from celery import Celery
 from redis import Redis
+from redis.client import PubSub
 
+from stack.children import Children
+from tests import servers
 from tests.worker.shop import Shop
 from worker.beat import CANARY_EVERY, Rounds
 from worker.jobs import Kind, Ring
-from worker.ring import Bell, broker_address, client_address
+from worker.ring import MOST_AT_ONCE, Bell, broker_address, client_address
 
 RINGS = [Ring(7, Kind.CREATE_INVOICE, "lead 1:7"), Ring(8, Kind.SYNC_STATUS, "lead 1:8, invoice t:i")]
 NOBODY = "redis://127.0.0.1:1/0"
@@ -23,6 +31,64 @@ def test_a_ring_carries_an_id_and_nothing_else(redis: Redis, redis_url: str):
     assert sent["headers"]["argsrepr"] == "(lead 1:7)"
     assert sent["headers"]["task"] == "create_invoice"
     assert bell.waiting(Kind.SYNC_STATUS, redis) == 1
+
+
+@pytest.mark.parametrize("number", [0, 3])
+def test_a_ring_is_exactly_what_celery_would_send(redis: Redis, redis_url: str, number: int):
+    url = f"{redis_url.rpartition('/')[0]}/{number}"
+    with Redis.from_url(url) as client, client.pubsub() as flower:
+        flower.psubscribe("*")
+        assert Bell(url)(RINGS)
+        ours = heard(client, flower)
+        by_celery(url, RINGS)
+        assert heard(client, flower) == ours
+    assert [channel for channel, _ in ours[1]] == [f"bridge:/{number}.celeryev/task.sent"] * 2
+
+
+def by_celery(url: str, rings: Sequence[Ring]) -> None:
+    """The same, by Celery's own means."""
+    with Celery("bell", broker=url, set_as_current=False) as app:
+        app.config_from_object("celeryconfig")
+        for ring in rings:
+            app.send_task(ring.kind.value, args=[ring.job_id], argsrepr=f"({ring.about})", retry=False)
+
+
+def heard(client: Redis, flower: PubSub) -> tuple[list[Any], list[tuple[str, Any]]]:
+    """What workers and Flower hear, and nobody hears again, without the names and times that differ each time."""
+    messages = [plain(client.rpop(f"bridge:{ring.kind.value}")) for ring in RINGS]
+    events = []
+    while said := flower.get_message(timeout=0.5):
+        if said["type"] == "pmessage":
+            events.append((said["channel"].decode(), plain(said["data"])))
+    return messages, events
+
+
+def plain(message: Any) -> Any:
+    read = json.loads(message)
+    read["body"] = json.loads(base64.b64decode(read["body"]))
+    names = {"id", "root_id", "correlation_id", "reply_to", "delivery_tag", "uuid", "timestamp"}
+    for part in (read["headers"], read["properties"], read["body"]):
+        if isinstance(part, dict):
+            assert all(part[name] for name in part.keys() & names)
+            part.update(dict.fromkeys(part.keys() & names, "differs"))
+    return read
+
+
+def test_a_bell_rings_again_once_its_broker_is_back(children: Children, ground_folder: Path):
+    broker = servers.own_redis(children, ground_folder / "bells-redis")
+    broker.start()
+    bell = Bell(broker.url)
+    assert bell(RINGS)
+    broker.stop()
+    assert not bell(RINGS)
+    broker.start()
+    assert bell(RINGS)
+    broker.stop()
+
+
+def test_any_number_is_rung_for(redis: Redis, redis_url: str):
+    assert Bell(redis_url)(Ring(number, Kind.SYNC_STATUS, "") for number in range(2 * MOST_AT_ONCE + 1))
+    assert redis.llen("bridge:sync_status") == 2 * MOST_AT_ONCE + 1
 
 
 def test_a_dead_broker_neither_raises_nor_holds_anybody_up():
@@ -41,6 +107,8 @@ def test_nothing_is_heard_of_a_queue_on_a_dead_broker():
         ("redis://h:1/0", "redis://h:1/0", "redis://h:1/0"),
         ("unix:///run/r.sock", "redis+socket:///run/r.sock", "unix:///run/r.sock"),
         ("redis+socket:///run/r.sock", "redis+socket:///run/r.sock", "unix:///run/r.sock"),
+        ("unix:///run/r.sock?db=2", "redis+socket:///run/r.sock?virtual_host=2", "unix:///run/r.sock?db=2"),
+        ("redis+socket:///r.sock?virtual_host=2", "redis+socket:///r.sock?virtual_host=2", "unix:///r.sock?db=2"),
     ],
 )
 def test_a_sockets_address_is_written_as_each_wants_it(address: str, celerys: str, clients: str):
