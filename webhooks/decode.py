@@ -6,6 +6,7 @@ Any bytes at all give a tree. The order of the pairs does not matter, except tha
 import re
 from collections import Counter
 from dataclasses import dataclass
+from functools import lru_cache
 from urllib.parse import unquote_plus
 
 Tree = dict[str, "str | Tree"]
@@ -14,6 +15,9 @@ Tree = dict[str, "str | Tree"]
 MOST_PAIRS = 50_000
 # Kommo's deepest key, a field's value, has 8 steps.
 MOST_STEPS = 16
+
+# Keys that are longer, encoded, are nobody's, and not worth remembering.
+LONGEST_KNOWN = 200
 
 _STEPS = re.compile(r"\[([^\[\]]*)\]")
 
@@ -37,7 +41,7 @@ def decode(body: bytes) -> Form:
     listed: Counter[int] = Counter()
     for pair in pairs:
         key, _, value = pair.partition("=")
-        steps = _split(unquote_plus(key))
+        steps = _steps(key) if len(key) <= LONGEST_KNOWN else _split(key)
         if len(steps) > MOST_STEPS:
             problem = problem or f"a key with more than {MOST_STEPS} steps was not read"
         elif steps[0]:
@@ -63,9 +67,13 @@ def leaf(tree: Tree, key: str) -> str:
 
 
 def _split(key: str) -> list[str]:
-    """`leads[add][0]` -> leads, add, 0. What follows the last bracket is no part of the key, as in PHP."""
-    name, bracket, rest = key.partition("[")
+    """`leads[add][0]`, encoded -> leads, add, 0. What follows the last bracket is no part of the key, as in PHP."""
+    name, bracket, rest = unquote_plus(key).partition("[")
     return [name, *_STEPS.findall(bracket + rest)] if bracket else [name]
+
+
+# Webhooks have the same few keys again and again.
+_steps = lru_cache(maxsize=2_000)(_split)
 
 
 def _plant(tree: Tree, steps: list[str], value: str, listed: Counter[int]) -> None:
