@@ -16,7 +16,7 @@ from datetime import datetime
 
 from webhooks import kommo, xero
 from worker.jobs import InvoiceRef, Kind, LeadRef, Wanted, echo_due
-from worker.links import Link, Origin
+from worker.links import Link, Origin, Waiting
 from worker.routes import Route
 
 # A stage move may come as any of these, or as two of them (kommo.md 4.4).
@@ -35,10 +35,19 @@ def entered(events: Sequence[kommo.LeadEvent], routes: Sequence[Route], at: date
                 yield Wanted(route.connection, Kind.CREATE_INVOICE, lead=lead, entered_at=entered_at)
 
 
-def woken(waiting: Sequence[Link]) -> Iterator[Wanted]:
-    """What leads that wait make once they, or the client that they wait for, are heard of; and what leads make that are back from the bin."""
-    for link in waiting:
-        if link.lead:
+def woken(notice: kommo.Notice, waiting: Sequence[Waiting]) -> Iterator[Wanted]:
+    """What leads that wait make once they, or the client that they wait for, are heard of."""
+    leads, contacts, companies = notice.lead_ids, notice.contact_ids, notice.company_ids
+    for deal in waiting:
+        if deal.lead.lead_id in leads or deal.contact_id in contacts or deal.company_id in companies:
+            yield Wanted(deal.connection, Kind.CREATE_INVOICE, lead=deal.lead)
+
+
+def returned(notice: kommo.Notice, links: Mapping[int, Link]) -> Iterator[Wanted]:
+    """What leads make that are back from the bin; `links` are those of such leads, by lead id."""
+    for lead_id in notice.restored_ids:
+        link = links.get(lead_id)
+        if link and link.lead:
             yield Wanted(link.connection, Kind.CREATE_INVOICE, lead=link.lead)
 
 

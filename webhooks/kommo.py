@@ -47,6 +47,26 @@ class Notice:
     clients: tuple[ClientEvent, ...] = ()
     problem: str | None = None
 
+    @property
+    def lead_ids(self) -> set[int]:
+        """The leads that it is about."""
+        return {event.lead_id for event in self.leads}
+
+    @property
+    def restored_ids(self) -> set[int]:
+        """The leads that are back from the bin."""
+        return {event.lead_id for event in self.leads if event.action == "restore"}
+
+    @property
+    def contact_ids(self) -> set[int]:
+        """The contacts that it is about, or may be."""
+        return {event.client_id for event in self.clients if event.kind != "company"}
+
+    @property
+    def company_ids(self) -> set[int]:
+        """The companies that it is about, or may be."""
+        return {event.client_id for event in self.clients if event.kind != "contact"}
+
 
 def read(form: Form) -> Notice:
     """What the body tells; a body of any kind gives a notice."""
@@ -60,6 +80,12 @@ def read(form: Form) -> Notice:
         clients=tuple(clients[:MOST_EVENTS]),
         problem=form.problem or _problem(form.tree, max(len(leads) + len(linked), len(clients))),
     )
+
+
+def read_uninstall(account_id: str) -> Notice:
+    """What the hook tells that comes when access is revoked (kommo.md 2.6): whose access it was."""
+    known = _id(account_id)
+    return Notice(known, problem=None if known else "no connection has this account")
 
 
 def _leads(tree: Tree) -> Iterator[LeadEvent]:

@@ -14,13 +14,13 @@ import sqlalchemy as sa
 import structlog
 from flask import Flask, Response, abort, jsonify, request
 from pydantic import SecretStr
-from sqlalchemy.orm import Session
 from werkzeug.exceptions import HTTPException
 
 from webhooks import kommo, xero
 from webhooks.deadline import Deadline, TooLate
 from webhooks.decode import decode
-from webhooks.recording import Arrival, record_kommo, record_uninstall, record_xero
+from webhooks.known import Notice
+from webhooks.recording import Arrival, record
 from webhooks.ringing import Ringer
 from worker.database import Database
 from worker.jobs import Ring
@@ -29,8 +29,10 @@ from worker.settings import Settings
 
 # Real bodies have some kilobytes; a bulk change of a thousand leads stays below.
 MOST_BYTES = 1024 * 1024
-# As many as Gunicorn lets in at a time (webhooks/gunicorn.py).
-THREADS = 8
+# As many as Gunicorn lets in at a time (webhooks/gunicorn.py). They mostly wait, and those that wait together share a commit.
+THREADS = 16
+# A transaction that waits for a lock must not hold up all others.
+RECORDERS = 4
 # Kommo waits for 2 s (kommo.md 4.5), in which the network and a busy machine have their share too.
 RECORDING_SECONDS = 1.3
 # A broker that takes longer to say PONG than this is none.
@@ -53,7 +55,7 @@ def create_app(
     patience: float = RECORDING_SECONDS,
 ) -> Flask:
     """The receiver. `ring` is told of each new job after its commit, on a thread of its own; `patience` bounds each transaction, in seconds."""
-    receiver = Receiver(settings, database, Ringer(ring), now=now, deadline=Deadline(patience, threads=THREADS))
+    receiver = Receiver(settings, database, Ringer(ring), now=now, patience=patience)
     app = Flask("webhooks", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = MOST_BYTES + 1
     app.add_url_rule("/webhooks/kommo/<token>", view_func=receiver.kommo, methods=["POST"])
@@ -70,14 +72,15 @@ class Receiver:
     """One method a route."""
 
     def __init__(
-        self, settings: Settings, database: Database, ring: Ringer, *, now: Callable[[], datetime], deadline: Deadline
+        self, settings: Settings, database: Database, ring: Ringer, *, now: Callable[[], datetime], patience: float
     ) -> None:
         self._tokens = _texts(settings.kommo_webhook_token)
         self._keys = _texts(settings.xero_webhook_key)
         self._database = database
         self._ring = ring
         self._now = now
-        self._deadline = deadline
+        self._recorded = Deadline(self._record, patience, threads=1 if database.writes_singly else RECORDERS)
+        self._database_answered: Deadline[None] = Deadline(self._ask_database, patience, threads=1)
         self._broker = redis.Redis.from_url(
             client_address(settings.redis_url), socket_connect_timeout=BROKER_PATIENCE, socket_timeout=BROKER_PATIENCE
         )
@@ -85,26 +88,22 @@ class Receiver:
     def kommo(self, token: str) -> Response:
         """An account's webhook, or one of its Digital Pipeline. Kommo signs neither: the token in the address is all there is."""
         self._expect(token)
-        arrival = self._arrival("kommo", _body())
-        notice = kommo.read(decode(arrival.body))
-        return self._record(lambda session: record_kommo(session, arrival, notice))
+        body = _body()
+        return self._take("kommo", body, kommo.read(decode(body)))
 
     def uninstall(self, token: str) -> Response:
         """Kommo's word that an account has revoked our access (kommo.md 2.6)."""
         self._expect(token)
-        arrival = self._arrival("kommo-uninstall", request.query_string)
-        account_id = request.args.get("account_id", "")
-        known_id = int(account_id) if re.fullmatch(r"[0-9]{1,18}", account_id) else None
-        return self._record(lambda session: record_uninstall(session, arrival, known_id))
+        notice = kommo.read_uninstall(request.args.get("account_id", ""))
+        return self._take("kommo-uninstall", request.query_string, notice)
 
     def xero(self) -> Response:
         """An app's webhook. One without events asks whether we check signatures, and is answered like any other."""
-        arrival = self._arrival("xero", _body())
-        if not xero.is_authentic(arrival.body, request.headers.get("X-Xero-Signature", ""), self._keys):
-            log.warning("signature_refused", source="xero", bytes=len(arrival.body))
+        body = _body()
+        if not xero.is_authentic(body, request.headers.get("X-Xero-Signature", ""), self._keys):
+            log.warning("signature_refused", source="xero", bytes=len(body))
             abort(401)
-        notice = xero.read(arrival.body)
-        return self._record(lambda session: record_xero(session, arrival, notice))
+        return self._take("xero", body, xero.read(body))
 
     def healthz(self) -> Response:
         """The process answers."""
@@ -124,25 +123,24 @@ class Receiver:
             log.warning("token_refused", source="kommo")
             abort(404)
 
-    def _arrival(self, source: str, body: bytes) -> Arrival:
-        shown = re.sub(r"[^ -~]", "?", request.headers.get("Content-Type", ""))
-        return Arrival(source, body, shown[:200], self._now())
-
-    def _record(self, work: Callable[[Session], list[Ring]]) -> Response:
-        def transaction() -> list[Ring]:
-            with self._database.begin() as session:
-                return work(session)
-
-        self._ring(self._deadline(transaction))
+    def _take(self, source: str, body: bytes, notice: Notice) -> Response:
+        """The answer once what came is durable."""
+        content_type = re.sub(r"[^ -~]", "?", request.headers.get("Content-Type", ""))[:200]
+        self._recorded(Arrival(source, body, content_type, self._now(), notice))
         return _empty(200)
 
-    def _database_answers(self) -> bool:
-        def ask() -> None:
-            with self._database.reading() as session:
-                session.execute(sa.text("SELECT 1"))
+    def _record(self, arrivals: Sequence[Arrival]) -> None:
+        with self._database.begin() as session:
+            rings = record(session, arrivals)
+        self._ring(rings)
 
+    def _ask_database(self, _: object) -> None:
+        with self._database.reading() as session:
+            session.execute(sa.text("SELECT 1"))
+
+    def _database_answers(self) -> bool:
         try:
-            self._deadline(ask)
+            self._database_answered(None)
         except Exception as fault:  # noqa: BLE001  (whatever is the matter with it, it does not answer)
             log.warning("database_silent", error=type(fault).__name__)
             return False

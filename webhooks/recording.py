@@ -1,4 +1,7 @@
-"""From a notice to committed rows: the delivery as it came, what it speaks of, and the jobs that it makes, in one transaction."""
+"""From what came to committed rows: each delivery as it came, what it speaks of, and the jobs that it makes, in one transaction.
+
+Deliveries that came together are recorded together, in as few statements as one of them would need.
+"""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -8,7 +11,9 @@ import structlog
 from sqlalchemy.orm import Session
 
 from webhooks import judge, kommo, xero
-from worker import deliveries, jobs, links, routes
+from webhooks.known import Known, Notice
+from worker import deliveries, jobs
+from worker.deliveries import Received
 from worker.jobs import InvoiceRef, LeadRef, Ring, Wanted
 from worker.routes import Route
 
@@ -17,100 +22,94 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """What an authenticated sender sent, byte for byte."""
+    """What an authenticated sender sent, byte for byte, and what it tells."""
 
     source: str
     body: bytes
     content_type: str
     at: datetime
+    notice: Notice
 
 
-def record_kommo(session: Session, arrival: Arrival, notice: kommo.Notice) -> list[Ring]:
-    """Keep the delivery and record what it makes; the rings for it."""
-    known = routes.find_connections(session, account_id=notice.account_id, subdomain=notice.subdomain or None)
-    account_id = known[0].account_id if known else notice.account_id
-    waiting = links.waiting(
-        session,
-        account_id or 0,
-        leads=[event.lead_id for event in notice.leads],
-        contacts=[event.client_id for event in notice.clients if event.kind != "company"],
-        companies=[event.client_id for event in notice.clients if event.kind != "contact"],
-    )
-    back = [event.lead_id for event in notice.leads if event.action == "restore"]
-    restored = links.for_leads(session, account_id or 0, back) if back else {}
-    return _record(
-        session,
-        arrival,
-        wanted=[*judge.entered(notice.leads, known, arrival.at), *judge.woken([*waiting, *restored.values()])],
-        known=known,
-        subjects={f"lead:{LeadRef(account_id, event.lead_id)}" for event in notice.leads} if account_id else set(),
-        problem=notice.problem or (None if known else _stranger(notice)),
-    )
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What becomes of an arrival: the delivery that is kept, and the jobs that it makes."""
+
+    delivery: Received
+    wanted: Sequence[Wanted]
 
 
-def record_xero(session: Session, arrival: Arrival, notice: xero.Notice) -> list[Ring]:
-    """Keep the delivery and record what it makes; the rings for it. One body may speak of several organisations."""
+def record(session: Session, arrivals: Sequence[Arrival]) -> list[Ring]:
+    """Keep each arrival and record what it makes; the rings for all of it."""
+    known = Known(session, [arrival.notice for arrival in arrivals])
+    judged = [_judge(known, arrival) for arrival in arrivals]
+    ids = deliveries.keep(session, [one.delivery for one in judged])
     wanted: list[Wanted] = []
-    known: list[Route] = []
-    strangers: list[str] = []
-    for tenant_id in dict.fromkeys(event.tenant_id for event in notice.events):
-        own = routes.find_connections(session, tenant_id=tenant_id)
-        events = [event for event in notice.events if event.tenant_id == tenant_id and event.category == "INVOICE"]
-        linked = links.find_invoices(session, tenant_id, [event.resource_id for event in events])
-        wanted += judge.changed(events, own, linked, arrival.at)
-        known += own
-        strangers += [] if own else [tenant_id]
-    return _record(
-        session,
+    for delivery_id, one in zip(ids, judged, strict=True):
+        wanted += [replace(wish, delivery_id=delivery_id) for wish in one.wanted]
+        about = {"source": one.delivery.source, "problem": one.delivery.problem}
+        log.info("delivery_recorded", delivery=delivery_id, jobs=len({wish.slot for wish in one.wanted}), **about)
+    return jobs.record_rings(session, wanted, now=arrivals[-1].at)
+
+
+def _judge(known: Known, arrival: Arrival) -> Judged:
+    if isinstance(arrival.notice, xero.Notice):
+        return _judge_xero(known, arrival, arrival.notice)
+    return _judge_kommo(known, arrival, arrival.notice)
+
+
+def _judge_kommo(known: Known, arrival: Arrival, notice: kommo.Notice) -> Judged:
+    own, account_id = known.of_account(notice), known.account_id(notice)
+    wanted = list(judge.entered(notice.leads, own, arrival.at))
+    if account_id:
+        wanted += judge.woken(notice, known.waiting(account_id))
+        wanted += judge.returned(notice, known.restored(account_id))
+    return _judged(
         arrival,
         wanted=wanted,
-        known=known,
-        subjects={
-            f"invoice:{InvoiceRef(event.tenant_id, event.resource_id)}"
-            for event in notice.events
-            if event.category == "INVOICE"
-        },
+        known=own,
+        subjects={f"lead:{LeadRef(account_id, event.lead_id)}" for event in notice.leads} if account_id else (),
+        problem=notice.problem or (None if own else _stranger(notice)),
+    )
+
+
+def _judge_xero(known: Known, arrival: Arrival, notice: xero.Notice) -> Judged:
+    """One body may speak of several organisations."""
+    tenants = {event.tenant_id: known.of_tenant(event.tenant_id) for event in notice.events}
+    wanted: list[Wanted] = []
+    for tenant_id, own in tenants.items():
+        events = [event for event in notice.invoices if event.tenant_id == tenant_id]
+        wanted += judge.changed(events, own, known.links(tenant_id), arrival.at)
+    strangers = [tenant_id for tenant_id, own in tenants.items() if not own]
+    return _judged(
+        arrival,
+        wanted=wanted,
+        known=[route for own in tenants.values() for route in own],
+        subjects={f"invoice:{InvoiceRef(event.tenant_id, event.resource_id)}" for event in notice.invoices},
         problem=notice.problem
         or (f"no connection has the organisation {', '.join(strangers[:5])}" if strangers else None),
     )
 
 
-def record_uninstall(session: Session, arrival: Arrival, account_id: int | None) -> list[Ring]:
-    """Keep Kommo's word that access was revoked; whether it is Kommo's, the worker finds out: it has the secret."""
-    known = routes.find_connections(session, account_id=account_id)
-    return _record(
-        session,
-        arrival,
-        wanted=[],
-        known=known,
-        subjects=(),
-        problem=None if known else "no connection has this account",
-    )
-
-
-def _record(
-    session: Session,
+def _judged(
     arrival: Arrival,
     *,
     wanted: Sequence[Wanted],
-    known: Sequence[Route],
+    known: Iterable[Route],
     subjects: Iterable[str],
     problem: str | None,
-) -> list[Ring]:
+) -> Judged:
     names = {wish.connection for wish in wanted} or {route.connection for route in known}
-    delivery_id = deliveries.keep(
-        session,
+    delivery = Received(
         source=arrival.source,
         body=arrival.body,
         content_type=arrival.content_type,
-        now=arrival.at,
+        at=arrival.at,
         problem=problem,
         connection=names.pop() if len(names) == 1 else None,
-        subjects=subjects,
+        subjects=frozenset(subjects),
     )
-    ids = jobs.record(session, [replace(wish, delivery_id=delivery_id) for wish in wanted], now=arrival.at)
-    log.info("delivery_recorded", source=arrival.source, delivery=delivery_id, jobs=len(ids), problem=problem)
-    return jobs.rings_for(session, ids) if ids else []
+    return Judged(delivery, wanted)
 
 
 def _stranger(notice: kommo.Notice) -> str:

@@ -1,12 +1,12 @@
 """Ringing without waiting: an answer to a vendor never hangs on the broker. What is not rung, the worker's sweep finds."""
 
 import threading
+from collections import deque
 from collections.abc import Callable, Sequence
-from queue import Empty, Full, Queue
 
 from worker.jobs import Ring
 
-# With the broker dead each ring takes its time-out; what waits behind a thousand others, the sweep will have found before.
+# With the broker dead each ring takes its time-out; of those that pile up meanwhile only the last are kept: the others the sweep will have found.
 MOST_WAITING = 1_000
 
 
@@ -15,18 +15,16 @@ class Ringer:
 
     def __init__(self, ring: Callable[[Sequence[Ring]], object]) -> None:
         self._ring = ring
-        self._waiting: Queue[Ring] = Queue(MOST_WAITING)
+        self._waiting: deque[Ring] = deque(maxlen=MOST_WAITING)
+        self._asked = threading.Event()
         self._starting = threading.Lock()
         self._thread: threading.Thread | None = None
 
     def __call__(self, rings: Sequence[Ring]) -> None:
         """Ring for each, soon; never waits."""
-        for ring in rings:
-            try:
-                self._waiting.put_nowait(ring)
-            except Full:
-                break
         if rings:
+            self._waiting.extend(rings)
+            self._asked.set()
             self._start()
 
     def _start(self) -> None:
@@ -38,12 +36,12 @@ class Ringer:
 
     def _run(self) -> None:
         while True:
-            self._ring([self._waiting.get(), *self._rest()])
+            self._asked.wait()
+            self._asked.clear()
+            self._ring(self._take())
 
-    def _rest(self) -> list[Ring]:
+    def _take(self) -> list[Ring]:
         rings: list[Ring] = []
-        while True:
-            try:
-                rings.append(self._waiting.get_nowait())
-            except Empty:
-                return rings
+        while self._waiting:
+            rings.append(self._waiting.popleft())
+        return rings

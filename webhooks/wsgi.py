@@ -4,7 +4,7 @@ import sys
 
 from flask import Flask
 
-from webhooks.receive import THREADS, create_app
+from webhooks.receive import RECORDERS, create_app
 from worker import logs
 from worker.database import open_database
 from worker.ring import Bell
@@ -22,7 +22,7 @@ def build() -> Flask:
         sys.stderr.write(f"{fault}\n")
         raise SystemExit(BOOT_FAILED) from None
     logs.configure()
-    return create_app(settings, open_database(settings.database_url, pool=THREADS), Bell(settings.redis_url))
+    return create_app(settings, open_database(settings.database_url, pool=RECORDERS + 1), Bell(settings.redis_url))
 
 
 app = build()

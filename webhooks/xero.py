@@ -34,6 +34,11 @@ class Notice:
     events: tuple[Event, ...] = ()
     problem: str | None = None
 
+    @property
+    def invoices(self) -> list[Event]:
+        """What happened to invoices."""
+        return [event for event in self.events if event.category == "INVOICE"]
+
 
 def is_authentic(body: bytes, signature: str, keys: Sequence[str]) -> bool:
     """Whether one of our webhook keys signed exactly these bytes. Takes the same time for every wrong signature."""

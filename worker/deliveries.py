@@ -1,6 +1,7 @@
 """Deliveries: what an authenticated sender sent, byte for byte. What can't be understood is kept and shown, never lost."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 import sqlalchemy as sa
@@ -42,25 +43,42 @@ class Mention(Base):
     )
 
 
-def keep(
-    session: Session,
-    *,
-    source: str,
-    body: bytes,
-    content_type: str,
-    now: datetime,
-    problem: str | None = None,
-    connection: str | None = None,
-    subjects: Iterable[str] = (),
-) -> int:
-    """Keep one delivery and answer its id."""
-    delivery = Delivery(
-        source=source, received_at=now, content_type=content_type, body=body, problem=problem, connection=connection
-    )
-    session.add(delivery)
-    session.flush()
-    session.add_all(Mention(subject=subject, delivery_id=delivery.id) for subject in sorted(set(subjects)))
-    return delivery.id
+@dataclass(frozen=True, slots=True)
+class Received:
+    """A delivery that is to be kept, and the subjects that it speaks of."""
+
+    source: str
+    body: bytes
+    content_type: str
+    at: datetime
+    problem: str | None = None
+    connection: str | None = None
+    subjects: frozenset[str] = frozenset()
+
+
+# Built once, for tables and not for objects: every webhook waits for these.
+_KEEP = sa.insert(Base.metadata.tables["deliveries"]).returning(Delivery.id, sort_by_parameter_order=True)
+_MENTION = sa.insert(Base.metadata.tables["mentions"])
+
+
+def keep(session: Session, deliveries: Sequence[Received]) -> list[int]:
+    """Keep these deliveries and answer their ids, in the same order."""
+    rows = [
+        {
+            "source": one.source, "received_at": one.at, "content_type": one.content_type, "body": one.body,
+            "problem": one.problem, "connection": one.connection,
+        }
+        for one in deliveries
+    ]  # fmt: skip
+    ids = list(session.scalars(_KEEP, rows))
+    mentions = [
+        {"subject": subject, "delivery_id": delivery_id}
+        for delivery_id, one in zip(ids, deliveries, strict=True)
+        for subject in sorted(one.subjects)
+    ]
+    if mentions:
+        session.execute(_MENTION, mentions)
+    return ids
 
 
 def about(session: Session, subjects: Sequence[str]) -> list[Delivery]:

@@ -90,6 +90,11 @@ class Wanted:
             return f"lead:{self.lead}"
         return f"invoice:{self.invoice}"
 
+    @property
+    def slot(self) -> tuple[str, str, str]:
+        """What at most one queued job may stand for."""
+        return self.connection, self.kind, self.subject
+
 
 # Of our own writes Xero tells us too. Such an echo waits for the others of its ten seconds, and all of them share a read.
 ECHO = 10
@@ -178,18 +183,40 @@ def record(session: Session, wanted: Iterable[Wanted], *, now: datetime) -> list
 
     A job that is queued already is pulled to `now`, or to when the wish is due (never past a vendor's Retry-After), and gets its attempts back.
     """
-    ordered = sorted(set(wanted), key=lambda wish: (wish.connection, wish.kind, wish.subject))  # one order: no deadlock
-    return list(dict.fromkeys(_record_one(session, wish, now) for wish in ordered))
+    return [ring.job_id for ring in record_rings(session, wanted, now=now)]
 
 
-def _record_one(session: Session, wish: Wanted, now: datetime) -> int:
-    insert = sqlite.insert if session.get_bind().dialect.name == "sqlite" else postgresql.insert
-    statement = insert(Job).values(
-        connection=wish.connection, kind=wish.kind, subject=wish.subject, state=State.QUEUED, due_at=wish.due_at or now,
-        recorded_at=now,
-        entered_at=wish.entered_at, lead=_text(wish.lead), invoice=_text(wish.invoice), delivery_id=wish.delivery_id,
-        attempts=0, deaths=0, alone=False, batch=0,
-    )  # fmt: skip
+def record_rings(session: Session, wanted: Iterable[Wanted], *, now: datetime) -> list["Ring"]:
+    """The same, and answer what to ring for instead: in one statement, which receiving a webhook waits for."""
+    rows = _rows(wanted, now)
+    if not rows:
+        return []
+    return [ring_of(row) for row in session.execute(_UPSERT[session.get_bind().dialect.name], rows)]
+
+
+def _rows(wanted: Iterable[Wanted], now: datetime) -> list[dict[str, Any]]:
+    """One row for each slot of the queue, in one order for everybody, so that no two writers wait for each other."""
+    rows: dict[tuple[str, str, str], dict[str, Any]] = {}
+    for wish in sorted(wanted, key=lambda wish: wish.slot):
+        row = {
+            "connection": wish.connection, "kind": wish.kind.value, "subject": wish.subject, "recorded_at": now,
+            "due_at": wish.due_at or now, "entered_at": wish.entered_at, "lead": _text(wish.lead),
+            "invoice": _text(wish.invoice), "delivery_id": wish.delivery_id,
+        }  # fmt: skip
+        known = rows.setdefault(wish.slot, row)
+        known.update((name, value) for name, value in row.items() if known[name] is None)
+        known["due_at"] = min(known["due_at"], row["due_at"])
+        known["delivery_id"] = wish.delivery_id or known["delivery_id"]
+    return list(rows.values())
+
+
+def _upsert(insert: Any) -> Any:
+    """Written once: building it takes longer than running it."""
+    table = Job.metadata.tables[Job.__tablename__]
+    none: sa.ColumnElement[int] = sa.literal_column("0")
+    statement = insert(table).values(
+        state=sa.literal_column(f"'{State.QUEUED}'"), attempts=none, deaths=none, batch=none, alone=sa.false()
+    )
     new = statement.excluded
     earliest = sa.case((Job.not_before > new.due_at, Job.not_before), else_=new.due_at)
     upsert = statement.on_conflict_do_update(
@@ -197,15 +224,18 @@ def _record_one(session: Session, wish: Wanted, now: datetime) -> int:
         index_where=QUEUED,
         set_={
             "due_at": sa.case((Job.due_at > earliest, earliest), else_=Job.due_at),
-            "rung_at": None,
-            "attempts": 0,
+            "rung_at": sa.null(),
+            "attempts": none,
             "entered_at": sa.func.coalesce(Job.entered_at, new.entered_at),
             "lead": sa.func.coalesce(Job.lead, new.lead),
             "invoice": sa.func.coalesce(Job.invoice, new.invoice),
             "delivery_id": sa.func.coalesce(new.delivery_id, Job.delivery_id),
         },
     )
-    return session.execute(upsert.returning(Job.id)).scalar_one()
+    return upsert.returning(Job.id, Job.kind, Job.lead, Job.invoice)
+
+
+_UPSERT = {"sqlite": _upsert(sqlite.insert), "postgresql": _upsert(postgresql.insert)}
 
 
 def _text(ref: LeadRef | InvoiceRef | None) -> str | None:

@@ -4,7 +4,8 @@ A link is made before the call that makes the other side, so that whoever comes 
 been done on the deal (fields, note, file), and what a deal without an invoice waits for.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
 from typing import Any
@@ -114,24 +115,52 @@ def find_invoices(session: Session, tenant_id: str, invoice_ids: Iterable[str]) 
     return {link.invoice_id: link for link in session.scalars(statement) if link.invoice_id is not None}
 
 
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A deal that has no invoice yet, and what it waits for besides news of itself."""
+
+    connection: str
+    lead: LeadRef
+    contact_id: int | None = None
+    company_id: int | None = None
+
+
+# A statement may have some 32,000 values on SQLite, and twice as many on PostgreSQL.
+MOST_ASKED = 5_000
+
+_WAITING = (
+    sa.select(Link.connection, Link.lead_id, Link.waits_contact, Link.waits_company)
+    .where(
+        Link.account_id == sa.bindparam("account"),
+        IS_WAITING,
+        sa.or_(
+            Link.lead_id.in_(sa.bindparam("leads", expanding=True)),
+            Link.waits_contact.in_(sa.bindparam("contacts", expanding=True)),
+            Link.waits_company.in_(sa.bindparam("companies", expanding=True)),
+        ),
+    )
+    .order_by(Link.id)
+)
+
+
 def waiting(
     session: Session,
     account_id: int,
     *,
-    leads: Sequence[int] = (),
-    contacts: Sequence[int] = (),
-    companies: Sequence[int] = (),
-) -> list[Link]:
+    leads: Collection[int] = (),
+    contacts: Collection[int] = (),
+    companies: Collection[int] = (),
+) -> list[Waiting]:
     """The deals that wait, and that an event of one of these may have mended."""
-    mended = [
-        column.in_(ids)
-        for column, ids in ((Link.lead_id, leads), (Link.waits_contact, contacts), (Link.waits_company, companies))
-        if ids
-    ]
-    if not mended:
-        return []
-    statement = sa.select(Link).where(Link.account_id == account_id, IS_WAITING, sa.or_(*mended))
-    return list(session.scalars(statement.order_by(Link.id)))
+    found: dict[Waiting, None] = {}
+    about = [sorted(ids) for ids in (leads, contacts, companies)]
+    for start in range(0, max(map(len, about)), MOST_ASKED):
+        some = [ids[start : start + MOST_ASKED] for ids in about]
+        asked = {"account": account_id, **dict(zip(("leads", "contacts", "companies"), some, strict=True))}
+        for connection, lead_id, contact_id, company_id in session.execute(_WAITING, asked):
+            if lead_id is not None:
+                found[Waiting(connection, LeadRef(account_id, lead_id), contact_id, company_id)] = None
+    return list(found)
 
 
 def past_due(session: Session, connection: str, *, today: date, labels: Sequence[str], most: int) -> list[Link]:

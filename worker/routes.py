@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from enum import StrEnum
+from functools import lru_cache
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, Session, mapped_column
@@ -89,7 +90,7 @@ def save(session: Session, route: Route) -> None:
 
 def load(session: Session, connection: str) -> Route | None:
     """What is known of the connection; None before its first `setup`."""
-    return _load_all(session, [connection]).get(connection)
+    return next(iter(_routes(tuple(map(tuple, session.execute(_OF_ONE, {"name": connection}))))), None)
 
 
 _TENANTS = sa.select(sa.func.count()).where(RouteRow.what == What.TENANT.value)
@@ -104,30 +105,38 @@ def find_connections(
     session: Session, *, account_id: int | None = None, subdomain: str | None = None, tenant_id: str | None = None
 ) -> list[Route]:
     """The connections that know this account (by id, else by subdomain) or this organisation."""
-    asked = [
+    asked = (
         (What.ACCOUNT, None if account_id is None else str(account_id)),
         (What.SUBDOMAIN, subdomain),
         (What.TENANT, tenant_id),
-    ]
+    )
     for what, value in asked:
-        if value:
-            statement = sa.select(RouteRow.connection).where(RouteRow.what == what, RouteRow.value == value).distinct()
-            names = list(session.scalars(statement))
-            if names:
-                return sorted(_load_all(session, names).values(), key=lambda route: route.connection)
+        if value and (rows := session.execute(_KNOWERS, {"what": what.value, "value": value}).all()):
+            return list(_routes(tuple(map(tuple, rows))))
     return []
 
 
-def _load_all(session: Session, names: list[str]) -> dict[str, Route]:
-    rows = session.execute(
-        sa.select(RouteRow.connection, RouteRow.what, RouteRow.value)
-        .where(RouteRow.connection.in_(names))
-        .order_by(RouteRow.id)
+_FACTS = sa.select(RouteRow.connection, RouteRow.what, RouteRow.value).order_by(RouteRow.connection, RouteRow.id)
+
+_OF_ONE = _FACTS.where(RouteRow.connection == sa.bindparam("name"))
+
+# All that is known of whoever knows this.
+_KNOWERS = _FACTS.where(
+    RouteRow.connection.in_(
+        sa.select(RouteRow.connection).where(
+            RouteRow.what == sa.bindparam("what"), RouteRow.value == sa.bindparam("value")
+        )
     )
+)
+
+
+# Every webhook asks, and facts change only when somebody runs `setup`.
+@lru_cache(maxsize=64)
+def _routes(rows: tuple[tuple[str, str, str], ...]) -> tuple[Route, ...]:
     facts: dict[str, dict[str, list[str]]] = {}
     for connection, what, value in rows:
         facts.setdefault(connection, {}).setdefault(what, []).append(value)
-    return {connection: _route(connection, known) for connection, known in facts.items()}
+    return tuple(_route(connection, known) for connection, known in facts.items())
 
 
 def _route(connection: str, known: Mapping[str, list[str]]) -> Route:

@@ -10,6 +10,7 @@ from tests.admin.conftest import Desk
 from worker import deliveries, jobs, links
 from worker.attempts import Attempt
 from worker.database import Database
+from worker.deliveries import Received
 from worker.jobs import InvoiceRef, Job, Kind, LeadRef, State, Wanted
 from worker.links import Link
 
@@ -26,11 +27,10 @@ def story(desk: Desk, ledger: Database) -> Desk:
     then = datetime.now(UTC) - timedelta(hours=1)
     lead, invoice = LeadRef(ACCOUNT, 7), InvoiceRef(TENANT, INVOICE)
     with ledger.begin() as session:
-        delivery = deliveries.keep(
-            session, source="kommo", body=b"leads[status][0][id]=7", content_type="form", now=then,
-            connection="demo", subjects=[f"lead:{lead}"],
-        )  # fmt: skip
-        deliveries.keep(session, source="xero", body=b"{", content_type="json", now=then, problem="no JSON")
+        told = Received(
+            "kommo", b"leads[status][0][id]=7", "form", then, connection="demo", subjects=frozenset({f"lead:{lead}"})
+        )
+        delivery, _ = deliveries.keep(session, [told, Received("xero", b"{", "json", then, problem="no JSON")])
         wishes = [
             Wanted("demo", Kind.CREATE_INVOICE, lead=lead, delivery_id=delivery),
             Wanted("demo", Kind.ATTACH_INVOICE, lead=lead, invoice=invoice),

@@ -5,10 +5,10 @@ from datetime import UTC, datetime
 import pytest
 
 from webhooks import xero
-from webhooks.judge import changed, entered, woken
-from webhooks.kommo import LeadEvent
+from webhooks.judge import changed, entered, returned, woken
+from webhooks.kommo import ClientEvent, LeadEvent, Notice
 from worker.jobs import InvoiceRef, Kind, LeadRef, Wanted
-from worker.links import Link, Origin
+from worker.links import Link, Origin, Waiting
 from worker.routes import Route
 
 ACCOUNT, SALES, APPROVED, OFFER = 30896271, 100, 148, 147
@@ -79,11 +79,35 @@ def test_every_lead_and_every_connection_of_the_account_is_judged():
 
 
 def test_a_lead_that_waits_is_tried_again_by_its_own_connection():
-    assert list(woken([link(7, None), link(8, None, "other")])) == [create_invoice(7), create_invoice(8, "other")]
+    notice = Notice(leads=(LeadEvent("update", 7), LeadEvent("update", 8)))
+    deals = [Waiting("acme", LeadRef(ACCOUNT, 7)), Waiting("other", LeadRef(ACCOUNT, 8))]
+    assert list(woken(notice, deals)) == [create_invoice(7), create_invoice(8, "other")]
 
 
-def test_a_link_without_a_lead_wakes_nobody():
-    assert not list(woken([link(None)]))
+@pytest.mark.parametrize(
+    ("client", "is_woken"),
+    [
+        (ClientEvent("update", 70, "contact"), True),
+        (ClientEvent("update", 71, "company"), True),
+        (ClientEvent("update", 70, None), True),
+        (ClientEvent("update", 71, "contact"), False),
+        (ClientEvent("update", 70, "company"), False),
+        (ClientEvent("update", 72, None), False),
+    ],
+)
+def test_a_lead_that_waits_for_a_client_is_tried_again_with_news_of_that_one(client, is_woken):
+    deal = Waiting("acme", LeadRef(ACCOUNT, 7), contact_id=70, company_id=71)
+    assert list(woken(Notice(clients=(client,)), [deal])) == [create_invoice(7)] * is_woken
+
+
+def test_what_another_webhook_woke_is_not_ones_own():
+    assert not list(woken(Notice(leads=(LeadEvent("update", 8),)), [Waiting("acme", LeadRef(ACCOUNT, 7))]))
+
+
+def test_a_linked_lead_is_looked_at_when_it_is_back_from_the_bin_and_only_then():
+    events = (LeadEvent("restore", 7), LeadEvent("update", 8), LeadEvent("restore", 9))
+    links = {7: link(7), 8: link(8)}
+    assert list(returned(Notice(leads=events), links)) == [create_invoice(7)]
 
 
 @pytest.mark.parametrize("kind", ["CREATE", "UPDATE"])

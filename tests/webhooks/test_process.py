@@ -34,7 +34,7 @@ COMMAND = [sys.executable, "-m", "gunicorn", "-c", "webhooks/gunicorn.py", "webh
 
 # What each vendor waits for (kommo.md 4.5, xero.md 9.4), and what we promise with the broker gone.
 KOMMOS_PATIENCE, XEROS_PATIENCE, WITHOUT_BROKER = 2.0, 5.0, 1.0
-THREADS = 8
+THREADS = 16
 SLOWEST_READ = 5
 
 pytestmark = pytest.mark.system
@@ -82,7 +82,7 @@ class Deployment:
 
 @pytest.fixture(scope="module")
 def deployment(children: Children, ground_folder: Path) -> Iterator[Deployment]:
-    """One process of eight threads on servers of its own, set up for the one connection of these tests."""
+    """One process of sixteen threads on servers of its own, set up for the one connection of these tests."""
     with ExitStack() as stack:
         try:
             postgres = stack.enter_context(servers.own_postgres(children, ground_folder / "receivers-postgres"))

@@ -3,7 +3,8 @@
 import sqlite3
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from urllib.parse import urlencode
 
@@ -50,52 +51,108 @@ def test_a_fault_of_ours_is_a_503_too(make_stand):
 
 
 def test_work_that_hangs_is_given_up_and_what_waits_behind_it_soon(until):
-    deadline = Deadline(0.5, threads=1)
     release, ended = threading.Event(), threading.Event()
 
-    def hang() -> None:
+    def hang(_: Sequence[str]) -> None:
         release.wait(10)
         ended.set()
 
+    deadline = Deadline(hang, 0.5, threads=1)
     with pytest.raises(TooLate):
-        deadline(hang)
+        deadline("hangs")
     begun = time.monotonic()
     with pytest.raises(TooLate):
-        deadline(lambda: pytest.fail("its thread hangs"))
+        deadline("its thread hangs")
     assert time.monotonic() - begun < 0.4
     release.set()
     assert ended.wait(10)
-    assert until(lambda: _answer(deadline)) == 7
+    assert until(lambda: is_done(deadline, "another"))
 
 
 def test_work_that_waits_in_line_too_long_is_never_begun(until):
-    deadline = Deadline(0.2, threads=1)
-    release, begun, done = threading.Event(), threading.Event(), []
-
-    def hang() -> None:
-        begun.set()
-        release.wait(10)
-
-    first = threading.Thread(target=_answer, args=(deadline, hang))
+    work = Work(hanging={"first"})
+    deadline = Deadline(work, 0.2, threads=1)
+    first = threading.Thread(target=is_done, args=(deadline, "first"))
     first.start()
-    assert begun.wait(10)
-    assert _answer(deadline, lambda: done.append("it was given up")) is None
-    release.set()
+    assert work.begun.wait(10)
+    assert not is_done(deadline, "it was given up")
+    work.release.set()
     first.join()
-    assert until(lambda: _answer(deadline)) == 7
-    assert done == []
+    assert until(lambda: is_done(deadline, "later"))
+    assert "it was given up" not in {item for batch in work.batches for item in batch}
 
 
-def _answer(deadline: Deadline, work: Callable[[], object] = lambda: 7) -> object:
+def test_what_comes_while_work_is_under_way_is_done_together_afterwards(until):
+    work = Work(hanging={"first"})
+    deadline = Deadline(work, 20, threads=1)
+    with ThreadPoolExecutor(5) as senders:
+        first = senders.submit(is_done, deadline, "first")
+        assert work.begun.wait(10)
+        others = [senders.submit(is_done, deadline, str(number)) for number in range(4)]
+        until(lambda: deadline._waiting.qsize() == 4)
+        work.release.set()
+        assert all(one.result() for one in [first, *others])
+    assert [sorted(batch) for batch in work.batches] == [["first"], ["0", "1", "2", "3"]]
+
+
+def test_work_that_waits_for_a_lock_is_passed_by_others():
+    work = Work(hanging={"locked"})
+    deadline = Deadline(work, 20, threads=2)
+    with ThreadPoolExecutor(1) as senders:
+        locked = senders.submit(is_done, deadline, "locked")
+        assert work.begun.wait(10)
+        assert is_done(deadline, "free")
+        assert not locked.done()
+        work.release.set()
+        assert locked.result()
+
+
+def test_whoever_is_at_fault_fails_alone(until):
+    work = Work(hanging={"first"}, wrong={"1"})
+    deadline = Deadline(work, 20, threads=1)
+    with ThreadPoolExecutor(4) as senders:
+        first = senders.submit(deadline, "first")
+        assert work.begun.wait(10)
+        others = [senders.submit(deadline, str(number)) for number in range(3)]
+        until(lambda: deadline._waiting.qsize() == 3)
+        work.release.set()
+        faults = [one.exception() for one in [first, *others]]
+    assert [type(fault) for fault in faults] == [type(None), type(None), ValueError, type(None)]
+
+
+class Work:
+    """Remembers what it did together; hangs, until it is released, over the items that are so named, and fails over those that are wrong."""
+
+    def __init__(self, *, hanging: set[str], wrong: set[str] | frozenset[str] = frozenset()) -> None:
+        self.batches: list[list[str]] = []
+        self.begun, self.release = threading.Event(), threading.Event()
+        self._hanging, self._wrong = hanging, wrong
+
+    def __call__(self, items: Sequence[str]) -> None:
+        self.batches.append(list(items))
+        if self._hanging & set(items):
+            self.begun.set()
+            self.release.wait(10)
+        if self._wrong & set(items):
+            raise ValueError(items)
+
+
+def is_done(deadline: Deadline[str], item: str) -> bool:
+    """Whether it was done in time."""
     try:
-        return deadline(work)
+        deadline(item)
     except TooLate:
-        return None
+        return False
+    return True
+
+
+def fail(_: Sequence[str]) -> None:
+    raise ZeroDivisionError
 
 
 def test_a_fault_of_the_work_is_its_callers():
     with pytest.raises(ZeroDivisionError):
-        Deadline(5, threads=1)(lambda: 1 // 0)
+        Deadline(fail, 5, threads=1)("anything")
 
 
 # --- the broker --------------------------------------------------------------------------------------------------------

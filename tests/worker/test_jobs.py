@@ -1,12 +1,14 @@
 """Writing wishes down."""
 
+from dataclasses import replace
+
 from worker import jobs
 from worker.claims import settle
 from worker.database import Database
-from worker.jobs import Kind, Ring, State
+from worker.jobs import InvoiceRef, Kind, Ring, State
 from worker.verdicts import Wait
 
-from .ledger import TENANT, at, for_invoice, for_lead, job, must_claim, record, states
+from .ledger import TENANT, THEN, at, for_invoice, for_lead, job, must_claim, record, states
 
 
 def test_a_repeated_event_is_no_second_job(database: Database):
@@ -42,6 +44,37 @@ def test_no_event_pulls_a_job_before_the_end_that_a_vendor_named(database: Datab
     settle(database, must_claim(database, job_id), {job_id: wait}, now=at(1))
     record(database, for_lead(), now=at(60))
     assert job(database, job_id).due_at == at(601)
+
+
+def test_wishes_that_come_together_are_one_job_with_the_most_of_what_they_know(database: Database):
+    wish = for_lead()
+    news = [
+        replace(wish, due_at=at(20), delivery_id=1),
+        replace(wish, entered_at=at(-5), delivery_id=2),
+        replace(wish, entered_at=at(-1), invoice=InvoiceRef(TENANT, "inv-1"), due_at=at(30), delivery_id=3),
+    ]
+    (job_id,) = record(database, *news)
+    found = job(database, job_id)
+    assert (found.due_at, found.entered_at, found.invoice, found.delivery_id) == (THEN, at(-5), f"{TENANT}:inv-1", 3)
+
+
+def test_thousands_are_recorded_at_once_and_each_is_one(database: Database):
+    wishes = [for_lead(number) for number in range(1, 4001)]
+    ids = record(database, *wishes)
+    assert len(set(ids)) == 4000
+    assert sorted(record(database, *wishes)) == sorted(ids)
+
+
+def test_nothing_wanted_is_nothing_recorded(database: Database):
+    assert record(database) == []
+
+
+def test_what_is_recorded_says_what_to_ring_for(database: Database):
+    with database.begin() as session:
+        first = jobs.record_rings(session, [for_lead(7), for_lead(8)], now=THEN)
+    with database.begin() as session:
+        assert jobs.record_rings(session, [for_lead(8)], now=THEN) == first[1:]
+        assert jobs.rings_for(session, [ring.job_id for ring in first]) == first
 
 
 def test_a_later_event_never_puts_a_due_job_off(database: Database):

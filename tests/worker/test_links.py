@@ -54,9 +54,9 @@ def test_a_waiting_deal_is_woken_by_itself_its_contact_or_its_company_and_by_nob
         link(9, waiting=True),
     )
 
-    def woken(**by: list[int]) -> list[int | None]:
+    def woken(**by: list[int]) -> list[int]:
         with database.reading() as session:
-            return [found.lead_id for found in links.waiting(session, ACCOUNT, **by)]
+            return [found.lead.lead_id for found in links.waiting(session, ACCOUNT, **by)]
 
     assert woken(leads=[7, 8]) == woken(contacts=[10]) == woken(companies=[20]) == [7]
     assert woken(contacts=[20], companies=[10]) == woken() == []

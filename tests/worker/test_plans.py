@@ -19,6 +19,7 @@ from sqlalchemy import event
 from tests import servers
 from worker import attempts, claims, deliveries, jobs, links, overdue, overview, replays, sweep
 from worker.database import Database, open_database
+from worker.deliveries import Received
 from worker.jobs import Job, Kind, State, Wanted
 from worker.pruning import Pruner
 from worker.replays import Filter
@@ -129,7 +130,9 @@ class Plans:
         if not re.match(r"SELECT|UPDATE|DELETE|INSERT|WITH", statement) or statement in self.seen:
             return
         self.seen[statement] = None
-        first = parameters[0] if many else parameters
+        first = (
+            parameters[0] if many and isinstance(parameters, list) else parameters
+        )  # many rows may be one statement too
         asked = connection.connection.cursor()
         ways = [sqlite_plan] if self.dialect == "sqlite" else [postgresql_plan]
         ways += [generic_plan] if self.dialect != "sqlite" and self.may_be_generic else []
@@ -232,9 +235,8 @@ def test_a_webhook_is_recorded(ledger: Database, plans: Plans, now: datetime):
         links.waiting(session, ACCOUNT, leads=[1, 2], contacts=[3], companies=[4])
         links.find_invoices(session, TENANT, ["i1", "i2"])
         links.for_leads(session, ACCOUNT, [1, 2])
-        delivery = deliveries.keep(
-            session, source="kommo", body=b"1", content_type="", now=now, subjects=[f"lead:{ACCOUNT}:1"]
-        )
+        told = Received("kommo", b"1", "", now, subjects=frozenset({f"lead:{ACCOUNT}:1"}))
+        (delivery,) = deliveries.keep(session, [told])
         wish = Wanted(
             "acme", Kind.SYNC_STATUS, lead=for_lead(1).lead, invoice=for_invoice().invoice, delivery_id=delivery
         )

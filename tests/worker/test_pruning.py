@@ -10,7 +10,7 @@ from worker import deliveries, jobs, pruning, sends
 from worker.attempts import Attempt, story
 from worker.claims import settle
 from worker.database import Database
-from worker.deliveries import Delivery, Mention
+from worker.deliveries import Delivery, Mention, Received
 from worker.jobs import Job, State, Wanted
 from worker.links import Link
 from worker.pruning import MOST, Pruner
@@ -32,10 +32,8 @@ def do(database: Database, *wishes: Wanted, now: datetime, verdict: Verdict | No
     """The jobs, all in one batch, with a delivery that asked for them."""
     with database.begin() as session:
         ids = jobs.record(session, wishes, now=now)
-        deliveries.keep(
-            session, source="kommo", body=b"1", content_type="form", now=now, connection="acme",
-            subjects=[f"lead:{wish.lead}" for wish in wishes if wish.lead],
-        )  # fmt: skip
+        subjects = frozenset(f"lead:{wish.lead}" for wish in wishes if wish.lead)
+        deliveries.keep(session, [Received("kommo", b"1", "form", now, connection="acme", subjects=subjects)])
     batch = must_claim(database, ids[0], now=now, most=50)
     settle(database, batch, {one.id: verdict or Done() for one in batch.jobs}, now=now, calls=CALLS)
     return ids
@@ -132,8 +130,9 @@ def test_a_deal_and_its_invoice_are_one_story(database: Database):
 
 def test_what_was_not_understood_stays_longer(database: Database):
     with database.begin() as session:
-        for problem in (None, "no JSON"):
-            deliveries.keep(session, source="xero", body=b"{", content_type="json", now=THEN, problem=problem)
+        deliveries.keep(
+            session, [Received("xero", b"{", "json", THEN, problem=problem) for problem in (None, "no JSON")]
+        )
     young(database, days(100))
     prune(database, now=days(100))
     with database.reading() as session:

@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from integrations.turns import Priority
 from tests.worker.shop import Shop
 from webhooks import kommo
-from webhooks.recording import Arrival, record_kommo
+from webhooks.recording import Arrival, record
 from worker.cursors import Cursor, Side
 from worker.reconciling import reconcile
 
@@ -40,7 +40,7 @@ def take_back(shop: Shop, lead_id: int, *, stage: int | None = None) -> None:
     event = kommo.LeadEvent("restore", lead_id, pipeline, stage or trigger)
     with shop.workshop.database.begin() as session:
         notice = kommo.Notice(shop.account_id, "acme", (event,))
-        record_kommo(session, Arrival("kommo", b"leads", "", shop.now()), notice)
+        record(session, [Arrival("kommo", b"leads", "", shop.now(), notice)])
     shop.work()
 
 
