@@ -183,7 +183,7 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     folder = tmp_path_factory.mktemp("mutants")
     for name in COPIED:
         if (ROOT / name).is_dir():
-            shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns(".*"))
+            shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns(".*", "__pycache__"))
         else:
             shutil.copy(ROOT / name, folder / name)
     with (folder / "conftest.py").open("a", encoding="utf-8") as conftest:
