@@ -4,8 +4,6 @@ SQLite runs in WAL mode, and every writing transaction begins IMMEDIATE: it take
 writers queue up and neither fails half-way with "database is locked".
 """
 
-import math
-import time
 from collections.abc import Generator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -27,10 +25,6 @@ NAMES = {
 
 # Kommo gives the receiver 2 s (kommo.md 4.5); what has no database by then must still answer 503.
 PATIENCE = 1.5
-
-
-# A connection that was in use within so many seconds is alive.
-FRESH = 1.0
 
 
 class Base(DeclarativeBase):
@@ -68,11 +62,6 @@ class Database:
     def __init__(self, engine: sa.Engine) -> None:
         self.engine = engine
         self._reading = engine.execution_options(reading=True)
-
-    @property
-    def writes_singly(self) -> bool:
-        """Whether there is one writer at a time, whatever they write."""
-        return self.engine.dialect.name == "sqlite"
 
     @contextmanager
     def begin(self) -> Generator[Session]:
@@ -130,29 +119,12 @@ def _sqlite(url: URL, patience: float) -> sa.Engine:
 def _postgresql(url: URL, patience: float, pool: int) -> sa.Engine:
     milliseconds = int(patience * 1000)
     options = f"-c statement_timeout={milliseconds} -c lock_timeout={milliseconds} -c timezone=UTC"
-    engine = sa.create_engine(
+    return sa.create_engine(
         url,
         hide_parameters=True,  # they hold what people typed, and errors are logged
         pool_size=pool,
         max_overflow=pool,
         pool_timeout=patience,
+        pool_pre_ping=True,  # a restarted server costs no failed job
         connect_args={"connect_timeout": 2, "tcp_user_timeout": milliseconds, "options": options},
     )
-    _ask_the_stale(engine)
-    return engine
-
-
-def _ask_the_stale(engine: sa.Engine) -> None:
-    """A restarted server costs no failed job: a connection that has rested is asked before it is used. (SQLAlchemy's own asking asks always.)"""
-
-    @event.listens_for(engine, "checkin")
-    def rest(_: object, record: Any) -> None:
-        record.info["rests_since"] = time.monotonic()
-
-    @event.listens_for(engine, "checkout")
-    def ask(connection: Any, record: Any, _: object) -> None:
-        if time.monotonic() - record.info.get("rests_since", math.inf) > FRESH:
-            try:
-                engine.dialect.do_ping(connection)
-            except engine.dialect.loaded_dbapi.Error as fault:
-                raise sa.exc.DisconnectionError from fault
