@@ -63,6 +63,11 @@ class Database:
         self.engine = engine
         self._reading = engine.execution_options(reading=True)
 
+    @property
+    def writes_singly(self) -> bool:
+        """Whether there is one writer at a time, whatever they write."""
+        return self.engine.dialect.name == "sqlite"
+
     @contextmanager
     def begin(self) -> Generator[Session]:
         """One writing transaction: committed at the block's end, rolled back by an exception."""
@@ -125,6 +130,6 @@ def _postgresql(url: URL, patience: float, pool: int) -> sa.Engine:
         pool_size=pool,
         max_overflow=pool,
         pool_timeout=patience,
-        pool_pre_ping=True,  # a restarted server costs no failed job
+        pool_pre_ping=True,  # a restarted server costs no failed job, however busy its connections were
         connect_args={"connect_timeout": 2, "tcp_user_timeout": milliseconds, "options": options},
     )
