@@ -8,6 +8,7 @@ vendors' patience is bounded (kommo.md 4.5: 2 s), so the work is done by threads
 """
 
 import threading
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
@@ -16,8 +17,8 @@ from typing import Generic, TypeVar
 T = TypeVar("T")
 
 # One transaction at a time, so that the next one gathers what comes meanwhile. One that takes longer than this, in seconds, waits for
-# somebody's lock, and is passed where there are other threads.
-PASSING = 0.1
+# something, perhaps for somebody's lock, and is passed where there are other threads.
+PASSING = 0.005
 
 
 class TooLate(Exception):
@@ -38,12 +39,16 @@ class Deadline(Generic[T]):
     """Has `work` done on an item, and returns when it is; raises what the work raised, or TooLate after `seconds`.
 
     Work that was begun still ends, unheard. Items that fail together are tried each by itself, so that none fails for another's fault.
+    After its work each of the threads rests for `rest` seconds.
     """
 
-    def __init__(self, work: Callable[[Sequence[T]], object], seconds: float, *, threads: int) -> None:
+    def __init__(
+        self, work: Callable[[Sequence[T]], object], seconds: float, *, threads: int, rest: float = 0.0
+    ) -> None:
         self._work = work
         self._seconds = seconds
         self._threads = threads
+        self._rest = rest
         self._turn = threading.Lock()
         self._starting = threading.Lock()
         self._is_started = False
@@ -77,27 +82,29 @@ class Deadline(Generic[T]):
         """At the first request, and so after Gunicorn has forked: threads do not survive it."""
         with self._starting:
             if not self._is_started:
-                self._is_started = True
                 for number in range(self._threads):
                     threading.Thread(target=self._run, name=f"record-{number}", daemon=True).start()
+                self._is_started = True
 
     def _run(self) -> None:
         while True:
             first = self._waiting.get()
             has_turn = self._turn.acquire(timeout=PASSING)
             try:
-                self._do([first, *self._rest()])
+                self._do([first, *self._others()])
             finally:
                 if has_turn:
                     self._turn.release()
+            if self._rest:
+                time.sleep(self._rest)
 
-    def _rest(self) -> list[Asked[T]]:
-        rest: list[Asked[T]] = []
+    def _others(self) -> list[Asked[T]]:
+        others: list[Asked[T]] = []
         while True:
             try:
-                rest.append(self._waiting.get_nowait())
+                others.append(self._waiting.get_nowait())
             except Empty:
-                return rest
+                return others
 
     def _do(self, asked: Sequence[Asked[T]]) -> None:
         """Begin what is still waited for, and end all of it."""

@@ -32,7 +32,10 @@ MOST_BYTES = 1024 * 1024
 # As many as Gunicorn lets in at a time (webhooks/gunicorn.py). They mostly wait, and those that wait together share a commit.
 THREADS = 16
 # A transaction that waits for a lock must not hold up all others.
-RECORDERS = 4
+RECORDERS = 3
+# SQLite's one place to write is not queued for: who finds it taken asks again later and later, up to every 0.1 s. With this pause, in seconds,
+# between two transactions of a burst the other processes find it free; and more comes together.
+LETTING_IN = 0.005
 # Kommo waits for 2 s (kommo.md 4.5), in which the network and a busy machine have their share too.
 RECORDING_SECONDS = 1.3
 # A broker that takes longer to say PONG than this is none.
@@ -79,7 +82,8 @@ class Receiver:
         self._database = database
         self._ring = ring
         self._now = now
-        self._recorded = Deadline(self._record, patience, threads=1 if database.writes_singly else RECORDERS)
+        threads, rest = (1, LETTING_IN) if database.writes_singly else (RECORDERS, 0.0)
+        self._recorded = Deadline(self._record, patience, threads=threads, rest=rest)
         self._database_answered: Deadline[None] = Deadline(self._ask_database, patience, threads=1)
         self._broker = redis.Redis.from_url(
             client_address(settings.redis_url), socket_connect_timeout=BROKER_PATIENCE, socket_timeout=BROKER_PATIENCE
@@ -130,8 +134,8 @@ class Receiver:
         return _empty(200)
 
     def _record(self, arrivals: Sequence[Arrival]) -> None:
-        with self._database.begin() as session:
-            rings = record(session, arrivals)
+        with self._database.statements() as transaction:
+            rings = record(transaction, arrivals)
         self._ring(rings)
 
     def _ask_database(self, _: object) -> None:

@@ -1,6 +1,7 @@
 """Ringing without waiting: an answer to a vendor never hangs on the broker. What is not rung, the worker's sweep finds."""
 
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 
@@ -8,6 +9,8 @@ from worker.jobs import Ring
 
 # With the broker dead each ring takes its time-out; of those that pile up meanwhile only the last are kept: the others the sweep will have found.
 MOST_WAITING = 1_000
+# Seconds after a ring in which others gather: a burst is rung for in few goes, and a ring after silence at once.
+REST = 0.01
 
 
 class Ringer:
@@ -39,6 +42,7 @@ class Ringer:
             self._asked.wait()
             self._asked.clear()
             self._ring(self._take())
+            time.sleep(REST)
 
     def _take(self) -> list[Ring]:
         rings: list[Ring] = []
