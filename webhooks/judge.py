@@ -16,7 +16,7 @@ from datetime import datetime
 
 from webhooks import kommo, xero
 from worker.jobs import InvoiceRef, Kind, LeadRef, Wanted, echo_due
-from worker.links import Link, Origin, Waiting
+from worker.links import Linked, Origin, Waiting
 from worker.routes import Route
 
 # A stage move may come as any of these, or as two of them (kommo.md 4.4).
@@ -43,7 +43,7 @@ def woken(notice: kommo.Notice, waiting: Sequence[Waiting]) -> Iterator[Wanted]:
             yield Wanted(deal.connection, Kind.CREATE_INVOICE, lead=deal.lead)
 
 
-def returned(notice: kommo.Notice, links: Mapping[int, Link]) -> Iterator[Wanted]:
+def returned(notice: kommo.Notice, links: Mapping[int, Linked]) -> Iterator[Wanted]:
     """What leads make that are back from the bin; `links` are those of such leads, by lead id."""
     for lead_id in notice.restored_ids:
         link = links.get(lead_id)
@@ -52,7 +52,7 @@ def returned(notice: kommo.Notice, links: Mapping[int, Link]) -> Iterator[Wanted
 
 
 def changed(
-    events: Sequence[xero.Event], routes: Sequence[Route], links: Mapping[str, Link], at: datetime
+    events: Sequence[xero.Event], routes: Sequence[Route], links: Mapping[str, Linked], at: datetime
 ) -> Iterator[Wanted]:
     """What invoices of one organisation make; `links` are those that are linked, by invoice id."""
     # only one connection of an organisation may make deals; without any, the worker still finds an invoice of ours

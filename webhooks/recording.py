@@ -8,11 +8,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 import structlog
-from sqlalchemy.orm import Session
 
 from webhooks import judge, kommo, xero
 from webhooks.known import Known, Notice
 from worker import deliveries, jobs
+from worker.database import Transaction
 from worker.deliveries import Received
 from worker.jobs import InvoiceRef, LeadRef, Ring, Wanted
 from worker.routes import Route
@@ -39,17 +39,17 @@ class Judged:
     wanted: Sequence[Wanted]
 
 
-def record(session: Session, arrivals: Sequence[Arrival]) -> list[Ring]:
+def record(transaction: Transaction, arrivals: Sequence[Arrival]) -> list[Ring]:
     """Keep each arrival and record what it makes; the rings for all of it."""
-    known = Known(session, [arrival.notice for arrival in arrivals])
+    known = Known(transaction, [arrival.notice for arrival in arrivals])
     judged = [_judge(known, arrival) for arrival in arrivals]
-    ids = deliveries.keep(session, [one.delivery for one in judged])
+    ids = deliveries.keep(transaction, [one.delivery for one in judged])
     wanted: list[Wanted] = []
     for delivery_id, one in zip(ids, judged, strict=True):
         wanted += [replace(wish, delivery_id=delivery_id) for wish in one.wanted]
         about = {"source": one.delivery.source, "problem": one.delivery.problem}
         log.info("delivery_recorded", delivery=delivery_id, jobs=len({wish.slot for wish in one.wanted}), **about)
-    return jobs.record_rings(session, wanted, now=arrivals[-1].at)
+    return jobs.record_rings(transaction, wanted, now=arrivals[-1].at)
 
 
 def _judge(known: Known, arrival: Arrival) -> Judged:

@@ -56,6 +56,10 @@ class UtcTime(sa.TypeDecorator[datetime]):
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
+# Where only statements are carried out, either will do.
+Transaction = Session | sa.Connection
+
+
 class Database:
     """Sessions on one database. `begin` writes, `reading` only reads; both end their transaction when the block ends."""
 
@@ -73,6 +77,12 @@ class Database:
         """One writing transaction: committed at the block's end, rolled back by an exception."""
         with Session(self.engine, expire_on_commit=False) as session, session.begin():
             yield session
+
+    @contextmanager
+    def statements(self) -> Generator[sa.Connection]:
+        """A writing transaction for statements alone, without the account that a session keeps of objects."""
+        with self.engine.begin() as connection:
+            yield connection
 
     @contextmanager
     def reading(self) -> Generator[Session]:

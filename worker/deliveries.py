@@ -7,7 +7,7 @@ from datetime import datetime
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from worker.database import Base, BigId, UtcTime
+from worker.database import Base, BigId, Transaction, UtcTime
 
 
 class Delivery(Base):
@@ -58,10 +58,11 @@ class Received:
 
 # Built once, for tables and not for objects: every webhook waits for these.
 _KEEP = sa.insert(Base.metadata.tables["deliveries"]).returning(Delivery.id, sort_by_parameter_order=True)
-_MENTION = sa.insert(Base.metadata.tables["mentions"])
+# what is returned is of no use, but makes many rows one statement
+_MENTION = sa.insert(Base.metadata.tables["mentions"]).returning(Mention.delivery_id)
 
 
-def keep(session: Session, deliveries: Sequence[Received]) -> list[int]:
+def keep(transaction: Transaction, deliveries: Sequence[Received]) -> list[int]:
     """Keep these deliveries and answer their ids, in the same order."""
     rows = [
         {
@@ -70,14 +71,14 @@ def keep(session: Session, deliveries: Sequence[Received]) -> list[int]:
         }
         for one in deliveries
     ]  # fmt: skip
-    ids = list(session.scalars(_KEEP, rows))
+    ids = list(transaction.scalars(_KEEP, rows))
     mentions = [
         {"subject": subject, "delivery_id": delivery_id}
         for delivery_id, one in zip(ids, deliveries, strict=True)
         for subject in sorted(one.subjects)
     ]
     if mentions:
-        session.execute(_MENTION, mentions)
+        transaction.execute(_MENTION, mentions)
     return ids
 
 

@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from worker.database import Base, BigId, UtcTime
+from worker.database import Base, BigId, Transaction, UtcTime
 
 
 class Kind(StrEnum):
@@ -186,12 +186,13 @@ def record(session: Session, wanted: Iterable[Wanted], *, now: datetime) -> list
     return [ring.job_id for ring in record_rings(session, wanted, now=now)]
 
 
-def record_rings(session: Session, wanted: Iterable[Wanted], *, now: datetime) -> list["Ring"]:
+def record_rings(transaction: Transaction, wanted: Iterable[Wanted], *, now: datetime) -> list["Ring"]:
     """The same, and answer what to ring for instead: in one statement, which receiving a webhook waits for."""
     rows = _rows(wanted, now)
     if not rows:
         return []
-    return [ring_of(row) for row in session.execute(_UPSERT[session.get_bind().dialect.name], rows)]
+    bind = transaction.get_bind() if isinstance(transaction, Session) else transaction
+    return [ring_of(row) for row in transaction.execute(_UPSERT[bind.dialect.name], rows)]
 
 
 def _rows(wanted: Iterable[Wanted], now: datetime) -> list[dict[str, Any]]:

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, Session, mapped_column
 from sqlalchemy.orm.attributes import set_committed_value
 
-from worker.database import Base, BigId, UtcTime
+from worker.database import Base, BigId, Transaction, UtcTime
 from worker.jobs import InvoiceRef, LeadRef
 
 
@@ -116,6 +116,15 @@ def find_invoices(session: Session, tenant_id: str, invoice_ids: Iterable[str]) 
 
 
 @dataclass(frozen=True, slots=True)
+class Linked:
+    """Which deal an invoice is linked to, if there is one yet, and by whom."""
+
+    connection: str
+    lead: LeadRef | None
+    origin: str
+
+
+@dataclass(frozen=True, slots=True)
 class Waiting:
     """A deal that has no invoice yet, and what it waits for besides news of itself."""
 
@@ -128,23 +137,49 @@ class Waiting:
 # A statement may have some 32,000 values on SQLite, and twice as many on PostgreSQL.
 MOST_ASKED = 5_000
 
+# Built once, of the table and not of objects: every webhook waits for these.
+_ROW = Link.metadata.tables["links"].columns
+_LINKED = sa.select(_ROW.connection, _ROW.account_id, _ROW.lead_id, _ROW.origin, _ROW.invoice_id)
+_BY_INVOICE = _LINKED.where(
+    _ROW.tenant_id == sa.bindparam("tenant"), _ROW.invoice_id.in_(sa.bindparam("invoices", expanding=True))
+)
+_BY_LEAD = _LINKED.where(
+    _ROW.account_id == sa.bindparam("account"), _ROW.lead_id.in_(sa.bindparam("leads", expanding=True))
+)
 _WAITING = (
-    sa.select(Link.connection, Link.lead_id, Link.waits_contact, Link.waits_company)
+    sa.select(_ROW.connection, _ROW.lead_id, _ROW.waits_contact, _ROW.waits_company)
     .where(
-        Link.account_id == sa.bindparam("account"),
+        _ROW.account_id == sa.bindparam("account"),
         IS_WAITING,
         sa.or_(
-            Link.lead_id.in_(sa.bindparam("leads", expanding=True)),
-            Link.waits_contact.in_(sa.bindparam("contacts", expanding=True)),
-            Link.waits_company.in_(sa.bindparam("companies", expanding=True)),
+            _ROW.lead_id.in_(sa.bindparam("leads", expanding=True)),
+            _ROW.waits_contact.in_(sa.bindparam("contacts", expanding=True)),
+            _ROW.waits_company.in_(sa.bindparam("companies", expanding=True)),
         ),
     )
-    .order_by(Link.id)
+    .order_by(_ROW.id)
 )
 
 
+def by_invoice(transaction: Transaction, tenant_id: str, invoice_ids: Iterable[str]) -> dict[str, Linked]:
+    """What these invoices are linked to, by invoice id."""
+    asked = {"tenant": tenant_id, "invoices": sorted(set(invoice_ids))}
+    return {row.invoice_id: _linked(row) for row in transaction.execute(_BY_INVOICE, asked)}
+
+
+def by_lead(transaction: Transaction, account_id: int, lead_ids: Iterable[int]) -> dict[int, Linked]:
+    """The links of these leads, by lead id."""
+    asked = {"account": account_id, "leads": sorted(set(lead_ids))}
+    return {row.lead_id: _linked(row) for row in transaction.execute(_BY_LEAD, asked)}
+
+
+def _linked(row: Any) -> Linked:
+    lead = None if row.lead_id is None else LeadRef(row.account_id, row.lead_id)
+    return Linked(row.connection, lead, row.origin)
+
+
 def waiting(
-    session: Session,
+    transaction: Transaction,
     account_id: int,
     *,
     leads: Collection[int] = (),
@@ -157,7 +192,7 @@ def waiting(
     for start in range(0, max(map(len, about)), MOST_ASKED):
         some = [ids[start : start + MOST_ASKED] for ids in about]
         asked = {"account": account_id, **dict(zip(("leads", "contacts", "companies"), some, strict=True))}
-        for connection, lead_id, contact_id, company_id in session.execute(_WAITING, asked):
+        for connection, lead_id, contact_id, company_id in transaction.execute(_WAITING, asked):
             if lead_id is not None:
                 found[Waiting(connection, LeadRef(account_id, lead_id), contact_id, company_id)] = None
     return list(found)

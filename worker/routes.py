@@ -12,7 +12,7 @@ from functools import lru_cache
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from worker.database import Base, BigId
+from worker.database import Base, BigId, Transaction
 
 StageRef = tuple[int, int]  # (pipeline id, status id): a status id alone is not unique (kommo.md 6)
 
@@ -102,7 +102,11 @@ def are_several(session: Session) -> bool:
 
 
 def find_connections(
-    session: Session, *, account_id: int | None = None, subdomain: str | None = None, tenant_id: str | None = None
+    transaction: Transaction,
+    *,
+    account_id: int | None = None,
+    subdomain: str | None = None,
+    tenant_id: str | None = None,
 ) -> list[Route]:
     """The connections that know this account (by id, else by subdomain) or this organisation."""
     asked = (
@@ -111,21 +115,21 @@ def find_connections(
         (What.TENANT, tenant_id),
     )
     for what, value in asked:
-        if value and (rows := session.execute(_KNOWERS, {"what": what.value, "value": value}).all()):
+        if value and (rows := transaction.execute(_KNOWERS, {"what": what.value, "value": value}).all()):
             return list(_routes(tuple(map(tuple, rows))))
     return []
 
 
-_FACTS = sa.select(RouteRow.connection, RouteRow.what, RouteRow.value).order_by(RouteRow.connection, RouteRow.id)
+# Built once, of the table and not of objects: every webhook waits for these.
+_ROW = RouteRow.metadata.tables["routes"].columns
+_FACTS = sa.select(_ROW.connection, _ROW.what, _ROW.value).order_by(_ROW.connection, _ROW.id)
 
-_OF_ONE = _FACTS.where(RouteRow.connection == sa.bindparam("name"))
+_OF_ONE = _FACTS.where(_ROW.connection == sa.bindparam("name"))
 
 # All that is known of whoever knows this.
 _KNOWERS = _FACTS.where(
-    RouteRow.connection.in_(
-        sa.select(RouteRow.connection).where(
-            RouteRow.what == sa.bindparam("what"), RouteRow.value == sa.bindparam("value")
-        )
+    _ROW.connection.in_(
+        sa.select(_ROW.connection).where(_ROW.what == sa.bindparam("what"), _ROW.value == sa.bindparam("value"))
     )
 )
 

@@ -8,7 +8,7 @@ from webhooks import xero
 from webhooks.judge import changed, entered, returned, woken
 from webhooks.kommo import ClientEvent, LeadEvent, Notice
 from worker.jobs import InvoiceRef, Kind, LeadRef, Wanted
-from worker.links import Link, Origin, Waiting
+from worker.links import Linked, Origin, Waiting
 from worker.routes import Route
 
 ACCOUNT, SALES, APPROVED, OFFER = 30896271, 100, 148, 147
@@ -22,13 +22,11 @@ def route(connection: str = "acme", *stages: tuple[int, int], deal_stage: tuple[
 
 def link(
     lead_id: int | None = 7,
-    invoice_id: str | None = INVOICE,
+    *,
     connection: str = "acme",
     origin: Origin = Origin.INVOICE,
-) -> Link:
-    return Link(
-        connection=connection, account_id=ACCOUNT, lead_id=lead_id, tenant_id=TENANT, invoice_id=invoice_id, origin=origin
-    )  # fmt: skip
+) -> Linked:
+    return Linked(connection, None if lead_id is None else LeadRef(ACCOUNT, lead_id), origin)
 
 
 def event(category: str = "INVOICE", kind: str = "UPDATE", invoice_id: str = INVOICE) -> xero.Event:
