@@ -11,10 +11,12 @@ from worker.jobs import Ring
 MOST_WAITING = 1_000
 # Seconds after a ring in which others gather: a burst is rung for in few goes, and a ring after silence at once.
 REST = 0.01
+# The same after a ring that failed: a broker that is gone is asked now and then, and not for every webhook.
+LONG_REST = 0.25
 
 
 class Ringer:
-    """Rings on a thread of its own, in the order of the asking, what has piled up meanwhile in one go."""
+    """Rings on a thread of its own, in the order of the asking, what has piled up meanwhile in one go. `ring` answers False where it failed."""
 
     def __init__(self, ring: Callable[[Sequence[Ring]], object]) -> None:
         self._ring = ring
@@ -41,8 +43,8 @@ class Ringer:
         while True:
             self._asked.wait()
             self._asked.clear()
-            self._ring(self._take())
-            time.sleep(REST)
+            was_heard = self._ring(self._take())
+            time.sleep(LONG_REST if was_heard is False else REST)
 
     def _take(self) -> list[Ring]:
         rings: list[Ring] = []

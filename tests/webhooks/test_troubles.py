@@ -12,7 +12,7 @@ import pytest
 
 from tests.webhooks.conftest import ACCOUNT, APPROVED, SALES, TOKEN
 from webhooks.deadline import Deadline, TooLate
-from webhooks.ringing import MOST_WAITING, Ringer
+from webhooks.ringing import LONG_REST, MOST_WAITING, Ringer
 from worker.jobs import Kind, Ring
 
 MOVE = {"leads[status][0][id]": 7, "leads[status][0][status_id]": APPROVED, "leads[status][0][pipeline_id]": SALES}
@@ -189,6 +189,21 @@ def test_rings_that_pile_up_go_in_one_and_in_order(until):
     release.set()
     assert until(lambda: len(calls) == 2)
     assert calls == [[0], [0, 1, 2, 0, 1]]
+
+
+def test_a_broker_that_is_gone_is_not_asked_for_every_webhook(until):
+    asked = []
+
+    def fail(rings):
+        asked.append(len(rings))
+        return False
+
+    ringer = Ringer(fail)
+    begun = time.monotonic()
+    while time.monotonic() < begun + 2 * LONG_REST:
+        ringer(rings(1))
+    assert until(lambda: len(asked) > 1)
+    assert len(asked) <= 2 + (time.monotonic() - begun) / LONG_REST
 
 
 def test_rings_beyond_the_limit_are_left_to_the_sweep(until):
