@@ -6,6 +6,7 @@ in an unchanged copy first, so that a copy that can't run at all is not taken fo
 
 import itertools
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -27,6 +28,9 @@ from hypothesis import Phase, settings
 settings.register_profile("mutants", phases=(Phase.generate,), derandomize=True, database=None)
 settings.load_profile("mutants")
 """
+
+# Xero's description is not there, and to load what reads it takes a third of the time.
+DESCRIBED = re.compile(r"^pytest_plugins = .*$", re.MULTILINE)
 
 CLAIMS, JOBS, SWEEP, LEASE = "worker/claims.py", "worker/jobs.py", "worker/sweep.py", "worker/lease.py"
 OUTCOMES, DEALMAKING, SHOWING = "worker/outcomes.py", "worker/dealmaking.py", "worker/showing.py"
@@ -186,8 +190,8 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
             shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns(".*", "__pycache__"))
         else:
             shutil.copy(ROOT / name, folder / name)
-    with (folder / "conftest.py").open("a", encoding="utf-8") as conftest:
-        conftest.write(QUICK)
+    conftest = folder / "conftest.py"
+    conftest.write_text(DESCRIBED.sub("", conftest.read_text(encoding="utf-8")) + QUICK, encoding="utf-8")
     yield folder
     shutil.rmtree(folder)
 
@@ -198,7 +202,8 @@ def outcomes(tree: Path, tests: tuple[str, ...], *, within: float = 250) -> dict
     report.unlink(missing_ok=True)
     # what measures this run must not measure copies
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("COV", "PYTEST"))}
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--timeout=120", f"--junitxml={report}"]
+    without = [word for plugin in ("cacheprovider", "xdist", "cov") for word in ("-p", f"no:{plugin}")]
+    command = [sys.executable, "-m", "pytest", "-q", *without, "--timeout=120", f"--junitxml={report}"]
     done = subprocess.run(
         [*command, "-k", "not postgres", *tests], cwd=tree, env=kept, capture_output=True, text=True, timeout=within, check=False
     )  # fmt: skip
