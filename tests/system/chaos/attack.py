@@ -353,7 +353,7 @@ class Run:
 
     def _nudge(self) -> int:
         """How many jobs are left; those that would wait for long are brought forward, since no setting shrinks those waits."""
-        left = self._left()
+        left = self._left() if self.ground.jobs_left() else []
         far = [
             job for job in left if job["next_at"] and datetime.fromisoformat(job["next_at"]) - datetime.now(UTC) > FAR
         ]

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import sqlalchemy as sa
+
 from stack.children import Children, NotReady
 from stack.plan import CONNECTION, environment, is_ours
 from stack.processes import Processes, inherited
@@ -111,6 +113,16 @@ class Ground:
     def admin(self, *words: str) -> str:
         """What an operator's command says; `NotReady` with its words if it fails."""
         return self.desk.admin(words)[0]
+
+    def jobs_left(self) -> int:
+        """How many jobs wait or run: asked of the ledger itself, since a command costs a second or two of a processor; `NotReady` if it is down."""
+        engine = sa.create_engine(self.ledger.url, poolclass=sa.NullPool)
+        try:
+            with engine.connect() as connection:
+                left = connection.scalar(sa.text("SELECT count(*) FROM jobs WHERE state IN ('queued', 'running')"))
+        except sa.exc.OperationalError as down:
+            raise NotReady(str(down)) from down
+        return int(left or 0)
 
     def jobs(self, state: str | None = None) -> list[dict[str, Any]]:
         """The jobs in this state, or all."""
