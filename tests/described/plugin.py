@@ -9,6 +9,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -73,10 +74,20 @@ def held_to_the_description(pytestconfig: pytest.Config, ground: dict[str, str])
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """What came after its module had ended."""
-    if (court := session.config.stash.get(COURT, None)) and (charges := court.sit()):
+    """What came after its module had ended. One of several processes tells the first."""
+    late = session.config.stash.setdefault(LATE, [])
+    if court := session.config.stash.get(COURT, None):
+        late += court.sit()
+    if late:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
-        session.config.stash[LATE] = charges
+    if told := getattr(session.config, "workeroutput", None):
+        told["late"] = late
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """The first hears it."""
+    node.config.stash.setdefault(LATE, []).extend(getattr(node, "workeroutput", {}).get("late", ()))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
