@@ -1,5 +1,6 @@
 """Writing wishes down."""
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 from worker import jobs
@@ -63,6 +64,14 @@ def test_thousands_are_recorded_at_once_and_each_is_one(database: Database):
     ids = record(database, *wishes)
     assert len(set(ids)) == 4000
     assert sorted(record(database, *wishes)) == sorted(ids)
+
+
+def test_two_who_record_the_same_in_opposite_orders_never_block_each_other(database: Database):
+    wishes = [for_lead(number) for number in range(1, 101)]
+    with ThreadPoolExecutor(2) as both:
+        orders = [wishes, wishes[::-1]] * 10
+        ids = list(both.map(lambda order: sorted(record(database, *order)), orders))
+    assert all(one == ids[0] for one in ids)
 
 
 def test_nothing_wanted_is_nothing_recorded(database: Database):
