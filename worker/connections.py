@@ -26,6 +26,9 @@ from worker.toml_lines import Lines, Place
 # Money hangs on this file, so nothing is guessed: no unknown keys, and below no text where a number belongs.
 CLOSED = ConfigDict(extra="forbid")
 
+# Twenty times the largest plan's day. Every call of a window is remembered in Redis: a limit that no plan has would only cost time.
+MOST_CALLS = 100_000
+
 InvoiceLabel = Literal[
     "draft",
     "submitted",
@@ -127,9 +130,9 @@ class Limits:
     """
 
     __pydantic_config__ = CLOSED
-    xero_day: Annotated[int, Field(strict=True, ge=1)] | None = None
-    xero_minute: Annotated[int, Field(strict=True, ge=1)] = 60
-    kommo_second: Annotated[int, Field(strict=True, ge=1)] = 7
+    xero_day: Annotated[int, Field(strict=True, ge=1, le=MOST_CALLS)] | None = None
+    xero_minute: Annotated[int, Field(strict=True, ge=1, le=MOST_CALLS)] = 60
+    kommo_second: Annotated[int, Field(strict=True, ge=1, le=MOST_CALLS)] = 7
     kommo_shared: Switch = True
 
 
@@ -168,6 +171,7 @@ _WRONG = {
     "trigger": _ABSENT["trigger"],
     "invoice": _ABSENT["invoice"],
     "due_days": "write a whole number of days, as 14",
+    **dict.fromkeys(("xero_day", "xero_minute", "kommo_second"), "write a whole number of calls, from 1 to 100000"),
     "since": "write a date without quotes, as 2026-01-01",
 }
 

@@ -142,7 +142,8 @@ class Timing(BaseModel):
     connect_timeout_seconds: Seconds = 5.0
     # Xero's slowest answers (batches of 50, PDFs) stay under it; giving up sooner would make unknown outcomes of good ones.
     read_timeout_seconds: Seconds = 60.0
-    # How long a call waits in place for its turn: shorter than giving the job back and reading everything again.
+    # How long the calls of new invoices and deals wait in place for their turn: shorter than giving the job back and reading everything
+    # again. All else goes back to the ledger at once, so that no process is held by a PDF that has to wait.
     patience_seconds: Seconds = 3.0
     # Shrinks the vendors' limit windows; 1 outside of tests against the sandbox.
     time_factor: Seconds = 1.0

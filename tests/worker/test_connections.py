@@ -194,6 +194,7 @@ payed = "x"
 paid = -1
 [connection.limits]
 xero_day = 0
+xero_minute = 1000000
 """
     ) == [
         (1, 'unknown key "foo"; everything belongs into a [[connection]]'),
@@ -228,7 +229,8 @@ xero_day = 0
         (19, 'connection "Acme": since = "2026-01-01": write a date without quotes, as 2026-01-01'),
         (21, 'connection "Acme": unknown label "payed"; did you mean "paid"?'),
         (22, 'connection "Acme": paid = -1: write its name in quotes, as "Sales", or its id as a number'),
-        (24, 'connection "Acme": xero_day = 0: Input should be greater than or equal to 1'),
+        (24, 'connection "Acme": xero_day = 0: write a whole number of calls, from 1 to 100000'),
+        (25, 'connection "Acme": xero_minute = 1000000: write a whole number of calls, from 1 to 100000'),
     ]
 
 
