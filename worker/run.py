@@ -17,8 +17,11 @@ from worker.lease import Lease, boot_seconds
 from worker.settings import SettingsError
 from worker.verdicts import NOBODYS_FAULT, Failed, Verdict, Wait, capped, describe, verdict_on
 from worker.workshop import NotSetUp, Workshop
+from worker.wrote import Wrote
 
 log = structlog.get_logger()
+
+Story = list[CallRecord | Wrote]  # what an attempt did, in order
 
 
 def attempt(workshop: Workshop, kind: Kind, job_id: int) -> None:
@@ -31,15 +34,15 @@ def attempt(workshop: Workshop, kind: Kind, job_id: int) -> None:
     claim = claims.claim(workshop.database, chosen.job_id, now=workshop.now(), lease=length, most=MOST[kind])
     if claim is None:
         return
-    calls: list[CallRecord] = []
+    story: Story = []
     every = timedelta(seconds=workshop.settings.timing.renew_seconds)
     with Lease(workshop.database, claim.holder, since=since, length=length, every=every, now=workshop.now) as lease:
-        told = _handle(workshop, claim, lease, calls)
+        told = _handle(workshop, claim, lease, story)
         verdicts = {job.id: capped(told[job.id], job.attempts) for job in claim.jobs if job.id in told}
         rings = claims.settle(
-            workshop.database, claim, verdicts, now=workshop.now(), calls=[_written(call) for call in calls]
+            workshop.database, claim, verdicts, now=workshop.now(), calls=[_written(step) for step in story]
         )
-    _tell(claim, verdicts, calls)
+    _tell(claim, verdicts, calls=sum(isinstance(step, CallRecord) for step in story))
     more = _choose(workshop, kind, job_id)
     workshop.ring([*rings, *([more] if more and more not in rings else [])])
 
@@ -48,13 +51,14 @@ def _choose(workshop: Workshop, kind: Kind, job_id: int) -> Ring | None:
     return choosing.choose(workshop.database, kind, job_id, now=workshop.now())
 
 
-def _handle(workshop: Workshop, claim: Claim, lease: Lease, calls: list[CallRecord]) -> Mapping[int, Verdict]:
+def _handle(workshop: Workshop, claim: Claim, lease: Lease, story: Story) -> Mapping[int, Verdict]:
     try:
         world = workshop.world(
             claim.connection,
             priority=PRIORITIES[claim.kind],
             fence=lease.is_held,
-            on_call=calls.append,
+            on_call=story.append,
+            on_write=story.append,
             holder=claim.holder,
         )
         told = HANDLERS[claim.kind](claim.jobs, world)
@@ -97,14 +101,14 @@ def _log_error(workshop: Workshop, claim: Claim, jobs: Sequence[Claimed], error:
     )  # fmt: skip
 
 
-def _written(call: CallRecord) -> dict[str, Any]:
-    return {**asdict(call), "at": call.at.isoformat()}
+def _written(step: CallRecord | Wrote) -> dict[str, Any]:
+    return {**asdict(step), "at": step.at.isoformat()}
 
 
-def _tell(claim: Claim, verdicts: Mapping[int, Verdict], calls: list[CallRecord]) -> None:
+def _tell(claim: Claim, verdicts: Mapping[int, Verdict], *, calls: int) -> None:
     for job in claim.jobs:
         verdict = verdicts.get(job.id)
         log.info(
             "attempt_ended", job=job.id, kind=claim.kind, connection=claim.connection, attempt=job.attempts + 1,
-            verdict=type(verdict).__name__.lower() if verdict else "lost", calls=len(calls), batch=len(claim.jobs),
+            verdict=type(verdict).__name__.lower() if verdict else "lost", calls=calls, batch=len(claim.jobs),
         )  # fmt: skip

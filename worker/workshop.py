@@ -25,6 +25,7 @@ from worker.routes import Route
 from worker.settings import Settings
 from worker.vault import Vault
 from worker.world import World
+from worker.wrote import Wrote, forget
 
 # Workers wait longer for the database than the receiver may: nobody waits for them.
 DATABASE_PATIENCE = 20.0
@@ -87,6 +88,7 @@ class Workshop:
         priority: Priority,
         fence: Callable[[], bool] = always,
         on_call: Callable[[CallRecord], None] = ignore,
+        on_write: Callable[[Wrote], None] = forget,
         holder: str | None = None,
     ) -> World:
         """The world for one attempt on this connection's jobs."""
@@ -109,6 +111,7 @@ class Workshop:
             redis=self.redis,
             vendors_minute=timedelta(minutes=1 / timing.time_factor),
             holder=holder,
+            on_write=on_write,
         )
 
     def kommo(

@@ -19,6 +19,7 @@ from worker.database import Database
 from worker.facts import Facts, KnownFacts
 from worker.invoicing import Books, Rules
 from worker.routes import Route, find_connections
+from worker.wrote import Wrote, forget
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,7 @@ class World:
     redis: Redis
     vendors_minute: timedelta = timedelta(minutes=1)  # as it passes here: tests shrink it
     holder: str | None = None  # the claim that works here; None where nobody needs a lease
+    on_write: Callable[[Wrote], None] = forget  # keeps what was written on deals, for their stories
 
     @contextmanager
     def begin(self) -> Generator[Session]:

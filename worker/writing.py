@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
@@ -9,7 +10,7 @@ import structlog
 
 from integrations.errors import Rejected
 from integrations.kommo.entities import Lead, LeadChange, LeadDraft, Value
-from worker import links
+from worker import links, wrote
 from worker.links import Link
 from worker.world import World
 
@@ -40,7 +41,7 @@ def write(world: World, changes: Sequence[LeadChange]) -> Written:
     if not changes:
         return Written()
     try:
-        return Written(frozenset(world.kommo.update_leads(changes)))
+        ids = world.kommo.update_leads(changes)
     except Rejected as error:
         if len(changes) > 1:
             raise
@@ -49,15 +50,28 @@ def write(world: World, changes: Sequence[LeadChange]) -> Written:
             return Written()  # what a bulk write answers for a deal that is gone is undocumented (kommo.md 12)
         kept = without_refused(change.fields, error)
         ids = world.kommo.update_leads([replace(change, fields=kept)])
+        _tell(world, [replace(change, fields=kept)], ids)
         return Written(frozenset(ids), frozenset(change.fields.keys() - kept.keys()))
+    _tell(world, changes, ids)
+    return Written(frozenset(ids))
+
+
+def _tell(world: World, changes: Sequence[LeadChange], ids: AbstractSet[int]) -> None:
+    at = world.now()
+    for change in changes:
+        if change.id in ids:
+            world.on_write(wrote.of_change(change, at=at))
 
 
 def create(world: World, draft: LeadDraft) -> int:
     """Make the deal, without the fields that Kommo refuses."""
     try:
-        return world.kommo.create_lead(draft)
+        lead_id = world.kommo.create_lead(draft)
     except Rejected as error:
-        return world.kommo.create_lead(replace(draft, fields=without_refused(draft.fields, error)))
+        draft = replace(draft, fields=without_refused(draft.fields, error))
+        lead_id = world.kommo.create_lead(draft)
+    world.on_write(wrote.of_draft(lead_id, draft, at=world.now()))
+    return lead_id
 
 
 def without_refused(fields: Mapping[int | str, Value], error: Rejected) -> dict[int | str, Value]:
