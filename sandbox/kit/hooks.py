@@ -136,9 +136,10 @@ class Hooks:
         ladder: Ladder,
         judge: Judge | None = None,
         after: Callable[[Delivery], None] | None = None,
+        method: str = "POST",
     ) -> "Sender":
         """A queue of its own. `patience`: how many seconds an answer may take, asked at each attempt."""
-        made = Sender(self, vendor, patience=patience, ladder=ladder, judge=judge or is_2xx, after=after)
+        made = Sender(self, vendor, patience=patience, ladder=ladder, judge=judge or is_2xx, after=after, method=method)
         self._senders.append(made)
         return made
 
@@ -237,7 +238,9 @@ class Sender:
         ladder: Ladder,
         judge: Judge,
         after: Callable[[Delivery], None] | None,
+        method: str = "POST",
     ) -> None:
+        self._method = method
         self._hooks = hooks
         self._vendor = vendor
         self._patience = patience
@@ -254,7 +257,8 @@ class Sender:
 
     def send_now(self, target: str, body: bytes, headers: dict[str, str]) -> Attempt:
         """Sends outside of the queue, without noise and retries."""
-        return post(target, body, headers, patience=self._patience(), judge=self._judge, now=self._hooks.clock.now())
+        now = self._hooks.clock.now()
+        return send(self._method, target, body, headers, patience=self._patience(), judge=self._judge, now=now)
 
     def try_once(self, delivery: Delivery) -> float | None:
         """One attempt; says after how many seconds (here) another is due, None for never."""
@@ -364,8 +368,10 @@ def is_2xx(status: int, _headers: dict[str, str], _body: bytes) -> bool:
     return 200 <= status <= 299
 
 
-def post(target: str, body: bytes, headers: dict[str, str], *, patience: float, judge: Judge, now: datetime) -> Attempt:
-    """One POST over a connection of its own, without redirects; every header as given."""
+def send(
+    method: str, target: str, body: bytes, headers: dict[str, str], *, patience: float, judge: Judge, now: datetime
+) -> Attempt:
+    """One request over a connection of its own, without redirects; every header as given."""
     started = time.perf_counter()
 
     def attempt(status: int | None, *, ok: bool = False, error: str = "", answer: bytes = b"") -> Attempt:
@@ -376,10 +382,11 @@ def post(target: str, body: bytes, headers: dict[str, str], *, patience: float, 
     kind = http.client.HTTPSConnection if url.scheme == "https" else http.client.HTTPConnection
     with contextlib.closing(kind(url.netloc, timeout=patience)) as connection:
         try:
-            connection.putrequest("POST", url._replace(scheme="", netloc="").geturl() or "/", skip_accept_encoding=True)
-            for name, value in (headers | {"content-length": str(len(body)), "connection": "close"}).items():
+            connection.putrequest(method, url._replace(scheme="", netloc="").geturl() or "/", skip_accept_encoding=True)
+            length = {"content-length": str(len(body))} if body or method != "GET" else {}
+            for name, value in (headers | length | {"connection": "close"}).items():
                 connection.putheader(name, value)
-            connection.endheaders(body)
+            connection.endheaders(body or None)
             response = connection.getresponse()
             content = response.read(65536)
         except TimeoutError:

@@ -1,6 +1,7 @@
 """Kommo, simulated (kommo.md, "Simulator checklist"): an account host, a drive, webhooks, and people who work in it.
 
     http://127.0.0.1:PORT/{subdomain}/api/v4/...   the account; also by a host that starts with the subdomain
+    http://127.0.0.1:PORT/oauth?client_id=...      the consent page, which is the same for all accounts
     http://127.0.0.1:DRIVE_PORT/v1.0/...           the drive
 
 What the reference leaves open is a switch in switches.py, to be changed by PATCH /_sandbox/settings {"kommo": {...}}.
@@ -14,7 +15,9 @@ from sandbox.kommo.books import books as read_books
 from sandbox.kommo.control import control_blueprint
 from sandbox.kommo.drive import create_drive
 from sandbox.kommo.gate import Gate, Subdomains, fault_answer
+from sandbox.kommo.oauth import create_consent
 from sandbox.kommo.pages import pages
+from sandbox.kommo.registry import CLIENT_ID, CLIENT_SECRET, Uninstalls, register
 from sandbox.kommo.seed import ADMIN_ID, fill
 from sandbox.kommo.state import State
 
@@ -27,6 +30,9 @@ def open_vendor(kit: Kit, seed: str) -> Vendor:
     fill(state, seed)
     gate = Gate(state)
     token = state.tokens.issue(account_id=state.account.id, user_id=ADMIN_ID, client_uuid=state.client_uuid).token
+    register(state)
+    uninstalls = Uninstalls(state)
+    common = kit.front("kommo", create_consent(state), lambda fault: fault_answer(state, fault))
     account_host = kit.front("kommo", create_app(state, gate), lambda fault: fault_answer(state, fault))
     drive = kit.front("drive", create_drive(state, gate), lambda fault: fault_answer(state, fault))
 
@@ -40,14 +46,17 @@ def open_vendor(kit: Kit, seed: str) -> Vendor:
             "kommo_account_id": state.account.id,
             "kommo_subdomain": state.account.subdomain,
             "kommo_api_url": f"{kit.urls['kommo']}/{{subdomain}}",
+            "kommo_client_id": CLIENT_ID,
+            "kommo_client_secret": CLIENT_SECRET,
+            "kommo_oauth_url": f"{kit.urls['kommo']}/oauth",
         }
 
     return Vendor(
         name="kommo",
-        ports={"kommo": Subdomains(state, account_host), "drive": drive},
+        ports={"kommo": Subdomains(state, account_host, common), "drive": drive},
         books=lambda: read_books(state),
         reset=reset,
-        blueprint=control_blueprint(state, gate),
+        blueprint=control_blueprint(state, gate, uninstalls),
         ready=ready,
         pages=pages(state),
         budgets=lambda: _budgets(state, gate),

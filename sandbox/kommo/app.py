@@ -1,7 +1,8 @@
-"""The account host: the gate and all routes below /api/v4."""
+"""The account host: the gate, all routes below /api/v4, and tokens below /oauth2."""
 
 from flask import Blueprint, Flask
 
+from sandbox.kommo import oauth
 from sandbox.kommo.api import account, bundles, catalogs, clients, events, fields, files, leads, links, notes, webhooks
 from sandbox.kommo.gate import Gate
 from sandbox.kommo.state import State
@@ -26,6 +27,7 @@ def create_app(state: State, gate: Gate) -> Flask:
     ]
     for kind in links.KINDS:
         parts += [links.blueprint(state, kind), fields.blueprint(state, kind), notes.blueprint(state, kind)]
+    app.register_blueprint(oauth.blueprint(state))
     for part in parts:
         app.register_blueprint(part, url_prefix=f"{API}{part.url_prefix or ''}")
     return app

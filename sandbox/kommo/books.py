@@ -32,6 +32,8 @@ def books(state: State) -> dict[str, Any]:
                 for entity in ("leads", "contacts", "companies")
                 for one in state.fields.of(entity).values()
             ],
+            "token_requests": [one.shown() for one in state.grants.requests],
+            "refresh_tokens": state.grants.shown(),
             "webhooks": [
                 {"destination": one.destination, "settings": one.settings, "disabled": one.disabled}
                 for one in state.dispatcher.webhooks.values()

@@ -8,6 +8,7 @@ POST   /leads/ID/link|unlink|copy|merge|notes|restore      {"contact"|"company"}
 POST   /contacts|companies           {"name", "email", "phone", "address", "fields"}; GET|PATCH|DELETE /contacts|companies/ID
 PATCH  /account                      {"subdomain", "currency", "currency_symbol", "timezone", "name"}
 POST   /tokens                       {"days", "scopes", "user"}; /tokens/revoke and /tokens/expire {"token"} or all
+/integration... /grants... /secrets  consents: registry.py
 POST   /block|unblock                403 for everything, and support's mercy
 GET    /files/UUID                   the bytes of the active version
 PATCH|DELETE /fields/ENTITY/NAME     {"name"}; PATCH|DELETE /stages {"pipeline", "stage", "name"}
@@ -24,6 +25,7 @@ from sandbox.kommo import books, people
 from sandbox.kommo.gate import Gate
 from sandbox.kommo.nouns import EntityKind, StageHook
 from sandbox.kommo.people import PERSON, NotThere
+from sandbox.kommo.registry import Uninstalls, registry_blueprint
 from sandbox.kommo.seed import ADMIN_ID
 from sandbox.kommo.state import State
 from sandbox.kommo.tokens import ALL_SCOPES, FIVE_YEARS_S
@@ -31,7 +33,7 @@ from sandbox.kommo.tokens import ALL_SCOPES, FIVE_YEARS_S
 DONE = ("", 204)
 
 
-def control_blueprint(state: State, gate: Gate) -> Blueprint:
+def control_blueprint(state: State, gate: Gate, uninstalls: Uninstalls) -> Blueprint:
     part = Blueprint("kommo", __name__)
     part.register_error_handler(NotThere, _not_there)
     for kind in (KeyError, ValueError, ArithmeticError):
@@ -43,6 +45,7 @@ def control_blueprint(state: State, gate: Gate) -> Blueprint:
         _account(state, gate),
         _definitions(state),
         _hooks(state),
+        registry_blueprint(state, uninstalls),
     ):
         part.register_blueprint(inner)
     return part
@@ -194,7 +197,10 @@ def _account(state: State, gate: Gate) -> Blueprint:
             for name, value in _sent().items():
                 if name not in allowed:
                     raise NotThere(f"no {name!r}: there are {', '.join(allowed)}")
-                setattr(state.account, name, value)
+                if name == "subdomain":
+                    state.rename(str(value))
+                else:
+                    setattr(state.account, name, value)
         return DONE
 
     @part.post("/tokens")

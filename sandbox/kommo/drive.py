@@ -120,6 +120,7 @@ def create_drive(state: State, gate: Gate) -> Flask:
         if found is not None:
             note().client = f"user {found.user_id}"
             g.grant = found
+            state.used(found)
 
     @app.post("/v1.0/sessions")
     def begin() -> Response:

@@ -22,6 +22,11 @@ BLOCKED_PAGE = (
 )
 SLOW_DOWN_PAGE = b"<html>\r\n<head><title>429 Too Many Requests</title></head>\r\n<body>\r\n<center><h1>429 Too Many Requests</h1></center>\r\n</body>\r\n</html>\r\n"
 
+# needs no token: what gives them (kommo.md 2.2); whether the rate limit counts these calls is not documented
+OPEN = "/oauth2/"
+# also answers for the account, and finds a subdomain that was changed (kommo.md 1.1, 1.2)
+SHARED = "api-g"
+
 
 class Meter:
     """Calls in a sliding second for each key, and the abuse that leads to a block. The caller holds the state's lock."""
@@ -87,9 +92,13 @@ class Gate:
         wire.mark_call()
         state = self._state
         token = bearer()
+        if request.environ.get("sandbox.former_host"):
+            raise Refused(int(state.switches["old_subdomain_status"]))
         with state.lock:
             if self.meter.is_blocked:
                 return Response(BLOCKED_PAGE, 403, content_type="text/html")
+            if request.path.startswith(OPEN):
+                return None
             found = state.tokens.find(token)
             refusal = self._too_fast(found)
         if refusal is not None:
@@ -98,6 +107,7 @@ class Gate:
             raise Refused(401)
         note().client = f"user {found.user_id}"
         g.grant = found
+        state.used(found)
         if not state.switches["paid"]:
             raise Refused(402)
         return None
@@ -173,19 +183,32 @@ def _own_fault(error: Exception) -> Response:
 
 
 class Subdomains:
-    """Takes the account's name from the host or from the path's first part, so that what lies behind sees Kommo's own paths."""
+    """Takes the account's name from the host or from the path's first part, so that what lies behind sees Kommo's own paths.
 
-    def __init__(self, state: State, app: WSGIApplication) -> None:
+    `common` is what www.kommo.com answers: /oauth, without any account's name.
+    """
+
+    def __init__(self, state: State, app: WSGIApplication, common: WSGIApplication) -> None:
         self._state = state
         self._app = app
+        self._common = common
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        subdomain = self._state.account.subdomain
+        state = self._state
         path: str = environ["PATH_INFO"]
-        if path == f"/{subdomain}" or path.startswith(f"/{subdomain}/"):
-            environ["SCRIPT_NAME"] = f"/{subdomain}"
-            environ["PATH_INFO"] = path[len(subdomain) + 1 :] or "/"
-        elif environ.get("HTTP_HOST", "").split(".")[0] != subdomain:
+        if path == "/oauth" or path.startswith("/oauth/"):
+            return self._common(environ, start_response)
+        known = {state.account.subdomain, SHARED, *state.former_subdomains}
+        first = path.split("/")[1]
+        if first in known:
+            environ["SCRIPT_NAME"] = f"/{first}"
+            environ["PATH_INFO"] = path[len(first) + 1 :] or "/"
+            name = first
+        else:
+            name = environ.get("HTTP_HOST", "").split(".")[0]
+        environ["sandbox.shared_host"] = name == SHARED
+        environ["sandbox.former_host"] = name in state.former_subdomains
+        if name not in known:
             # no such account: whatever is asked for is not there
             environ["PATH_INFO"] = f"/no-such-account{path}"
         return self._app(environ, start_response)

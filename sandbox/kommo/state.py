@@ -12,6 +12,7 @@ from sandbox.kit import Kit
 from sandbox.kommo.changes import Actor, Change
 from sandbox.kommo.dispatch import Dispatcher
 from sandbox.kommo.fieldbook import FieldBook
+from sandbox.kommo.grants import Grants
 from sandbox.kommo.nouns import (
     Account,
     Catalog,
@@ -37,12 +38,15 @@ class State:
         self.switches = kit.settings.register("kommo", SWITCHES)
         self.dispatcher = Dispatcher(self, kit)
         self.tokens = Tokens(kit.clock)
+        self.grants = Grants(kit.clock, self.tokens, self.switches)
         self.client_uuid = "e93a3c5a-0001-4000-8000-000000000001"  # the integration that long-lived tokens belong to
         self.clear()
 
     def clear(self) -> None:
         """An account with nothing in it; tokens stay, so that clients stay connected over a reset."""
         self.account = Account(id=30896271, subdomain="acme")
+        self.former_subdomains: set[str] = set()
+        self.grants.requests = []
         self.users: dict[int, User] = {}
         self.pipelines: dict[int, Pipeline] = {}
         self.leads: dict[int, Lead] = {}
@@ -112,6 +116,17 @@ class State:
         if price_field is None or element is None or not element.fields.get(price_field.id):
             return Decimal(0)
         return Decimal(element.fields[price_field.id][0]["value"])
+
+    def rename(self, subdomain: str) -> None:
+        """An admin gives the account another subdomain; the old host is nobody's then (kommo.md 1.2)."""
+        self.former_subdomains = (self.former_subdomains | {self.account.subdomain}) - {subdomain}
+        self.account.subdomain = subdomain
+
+    def used(self, grant: Grant) -> None:
+        """The new pair has been used: the old refresh token is dead from now on (kommo.md 2.3)."""
+        if grant.born_of:
+            with self.lock:
+                self.grants.used(grant.born_of)
 
     def actor(self, grant: Grant, as_user: int | None = None) -> Actor:
         """Who writes by this token: its user, or the one that X-Context-User-ID names."""

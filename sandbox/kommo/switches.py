@@ -16,6 +16,11 @@ SWITCHES: dict[str, Any] = {
     "no_plan_status": 402,  # what Base gets from /webhooks; 403 is as likely
     "paid": True,  # false: 402 everywhere
     "field_cap": 200,
+    # consent
+    "refresh_rotation": "grace",  # the old refresh token is good until the new pair is used; or "strict": not at all
+    "spent_refresh_status": 401,  # or 400: what a spent refresh token is answered with
+    "oauth_referer": "{subdomain}.kommo.com",  # or {subdomain}.amocrm.com, {host} (our own), or a forged one
+    "old_subdomain_status": 404,  # or 401: what a former subdomain's host answers
     # answers
     "minor_units": True,  # price_with_minor_units in answers, fractions in `price` on writes
     "single_patch_leads": "root",  # or "wrapped"

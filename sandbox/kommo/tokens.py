@@ -1,4 +1,4 @@
-"""Long-lived tokens (kommo.md 1.3): static, with an expiry, revocable. Consent and rotation would issue theirs here too."""
+"""Access tokens (kommo.md 1.3, 2): long-lived ones, static and with an expiry, and those of a consent, which last a day."""
 
 import base64
 import json
@@ -14,12 +14,16 @@ FIVE_YEARS_S = 5 * 365 * 86400
 
 @dataclass(slots=True)
 class Grant:
+    """`born_of`: the refresh token that brought it; using it ends that one (kommo.md 2.3). `by_consent`: not a long-lived one."""
+
     token: str
     user_id: int
     client_uuid: str
     scopes: frozenset[str]
     expires_at: float  # on the sandbox's clock, Unix seconds
     revoked: bool = False
+    by_consent: bool = False
+    born_of: str = ""
 
 
 class Tokens:
@@ -37,10 +41,13 @@ class Tokens:
         client_uuid: str,
         scopes: tuple[str, ...] = ALL_SCOPES,
         life_s: float = FIVE_YEARS_S,
+        least_s: float = 0.0,
+        by_consent: bool = False,
+        born_of: str = "",
     ) -> Grant:
-        """`life_s` is in the vendor's time; the token's `exp` says when it really ends here."""
+        """`life_s` is in the vendor's time, and at least `least_s` here; the token's `exp` says when it really ends here."""
         now = self._clock.stamp()
-        expires_at = now + self._clock.lasts(life_s)
+        expires_at = now + max(self._clock.lasts(life_s), least_s)
         claims = {
             "aud": client_uuid,
             "jti": uuid.uuid4().hex * 2,
@@ -56,7 +63,7 @@ class Tokens:
             "hash_uuid": str(uuid.uuid4()),
             "api_domain": "api-g.kommo.com",
         }
-        grant = Grant(_jwt(claims), user_id, client_uuid, frozenset(scopes), expires_at)
+        grant = Grant(_jwt(claims), user_id, client_uuid, frozenset(scopes), expires_at, False, by_consent, born_of)
         self._grants[grant.token] = grant
         return grant
 
@@ -69,13 +76,28 @@ class Tokens:
 
     def end(self, token: str | None, *, expire: bool) -> int:
         """Expires or revokes one token, or all; says how many."""
-        those = [grant for grant in self._grants.values() if token in (None, grant.token)]
+        return self._end([grant for grant in self._grants.values() if token in (None, grant.token)], expire=expire)
+
+    def end_consents(self, client_uuid: str, *, expire: bool) -> int:
+        """All access tokens that came of consents to an integration."""
+        those = [one for one in self._grants.values() if one.by_consent and one.client_uuid == client_uuid]
+        return self._end(those, expire=expire)
+
+    def end_integration(self, client_uuid: str) -> int:
+        """All of an integration's, long-lived ones too: it is not there any more."""
+        return self._end([one for one in self._grants.values() if one.client_uuid == client_uuid], expire=False)
+
+    def _end(self, those: list[Grant], *, expire: bool) -> int:
+        ending = [grant for grant in those if not grant.revoked and self._clock.stamp() < grant.expires_at]
         for grant in those:
             if expire:
-                grant.expires_at = self._clock.stamp()
+                grant.expires_at = min(self._clock.stamp(), grant.expires_at)
             else:
                 grant.revoked = True
-        return len(those)
+        return len(ending)
+
+    def values(self) -> list[str]:
+        return list(self._grants)
 
 
 def _jwt(claims: dict[str, Any]) -> str:

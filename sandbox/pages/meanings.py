@@ -77,6 +77,15 @@ GROUPS: tuple[Group, ...] = (
         M("paid", "The account is paid for; if not, everything is answered 402.", "documented", "kommo.md 12"),
         M("field_cap", "How many custom fields the plan allows.", "documented", "kommo.md 3"),
     )),
+    Group("Kommo: consent", "kommo", (
+        M("refresh_rotation", "A refresh token that was used once: the documentation says both.", "open", "kommo.md 2.3",
+          (("grace", "is good until the new pair is used"), ("strict", "is dead at once"))),
+        M("spent_refresh_status", "What a spent refresh token is answered with.", "open", "kommo.md 17.7", ((401, "401"), (400, "400"))),
+        M("oauth_referer", "The account's host on the way back from consent; anybody can forge it.", "documented", "kommo.md 2.1",
+          (("{subdomain}.kommo.com", "of kommo.com"), ("{subdomain}.amocrm.com", "of amocrm.com"), ("{host}", "the sandbox's own"),
+           ("evil.example", "a forged one"))),
+        M("old_subdomain_status", "What the host of a former subdomain answers.", "open", "kommo.md 1.2", ((404, "404"), (401, "401"))),
+    )),
     Group("Kommo: answers", "kommo", (
         M("minor_units", "Prices have cents (price_with_minor_units); if not, whole units only.", "open", "kommo.md 17.3"),
         M("single_patch_leads", "What PATCH of one lead answers.", "open", "kommo.md 17.5",
@@ -123,6 +132,17 @@ GROUPS: tuple[Group, ...] = (
         M("day_limit", "Calls a day; 1,000 on the Starter tier.", "documented", "xero.md 2.1"),
         M("app_minute_limit", "Calls a minute of one app to all organisations.", "documented", "xero.md 2.1"),
         M("appminute_retry_after", "A 429 for the app's minute names a wait.", "open", "xero.md 2.2"),
+    )),
+    Group("Xero: consent", "xero", (
+        M("refresh_rotation", "A refresh token that was used once.", "documented", "xero.md 1.3",
+          (("grace", "is good for another 30 minutes"), ("strict", "is dead at once"))),
+        M("second_consent", "What a consent does to tokens of the same person's earlier ones.", "open", "xero.md 1.3",
+          (("keeps", "they stay good"), ("ends", "they die"))),
+        M("reauthorised_event", "The authEventId of an organisation that is authorised again.", "reported", "xero.md 1.5",
+          (("first", "stays its first, so that the filtered list is empty"), ("new", "is the new one"))),
+        M("scope_error", "How a scope that the app may not ask for is told of.", "open", "xero.md 1.4",
+          (("page", "on a page"), ("redirect", "by redirect"))),
+        M("old_app", "The apps were made before 2 March 2026, and may ask for broad scopes.", "documented", "xero.md 1.8"),
     )),
     Group("Xero: answers", "xero", (
         M("in_flight_duplicate", "The same idempotency key again while its first call still runs.", "open", "xero.md 3",

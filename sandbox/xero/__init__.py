@@ -4,9 +4,9 @@ arithmetic  where  wire      pure: rounding, the `where` language, bytes
 records  organisation        what is held, and its indexes
 act  contacts  invoices  payments      the rules of the books
 shapes  answers  listing     what is shown
-tokens  limits  idempotency  events  state      what stands around the books
-documents  directory  app    HTTP
-control  portal  books  seed   for tests
+tokens  grants  limits  idempotency  events  state      what stands around the books
+documents  directory  identity  consent  app    HTTP
+control  portal  access  books  seed   for tests
 people  pages    for people
 """
 
@@ -20,7 +20,7 @@ from sandbox.xero.books import read_books
 from sandbox.xero.control import control_blueprint
 from sandbox.xero.events import Webhooks
 from sandbox.xero.pages import pages
-from sandbox.xero.seed import CLIENT_ID, CLIENT_SECRET, TENANT, WEBHOOK_KEY, plant
+from sandbox.xero.seed import APP_CLIENT_ID, APP_CLIENT_SECRET, CLIENT_ID, CLIENT_SECRET, TENANT, WEBHOOK_KEY, plant
 from sandbox.xero.state import State
 
 __all__ = ["State", "control_blueprint", "create_app", "open_vendor", "read_books"]
@@ -41,6 +41,9 @@ def open_vendor(kit: Kit, seed: str) -> Vendor:
             "xero_client_secret": CLIENT_SECRET,
             "xero_tenant_id": TENANT,
             "xero_webhook_key": WEBHOOK_KEY,
+            "xero_app_client_id": APP_CLIENT_ID,
+            "xero_app_client_secret": APP_CLIENT_SECRET,
+            "xero_login_url": kit.urls["xero"],
         },
         pending=lambda: sum(hooks.pending for hooks in state.all_hooks()),
         flush=lambda: _each(state, Webhooks.flush),

@@ -3,7 +3,6 @@
 The order of the gate: token (401), scope (401), tenant (403), rate limits (429), idempotency, then the call itself.
 """
 
-import base64
 import re
 from collections.abc import Callable
 from dataclasses import replace
@@ -11,18 +10,19 @@ from dataclasses import replace
 from flask import Flask, Response, request
 
 from sandbox.kit import Answer, Fault, Kit, at_end, note
-from sandbox.xero import directory, documents, tokens
+from sandbox.pages.consent import consent_app
+from sandbox.xero import consent, directory, documents, identity, tokens
 from sandbox.xero.act import new_id
 from sandbox.xero.answers import BadQuery, Call, missing, not_implemented, pattern, plain_error, problem
 from sandbox.xero.idempotency import LONGEST, Entry
+from sandbox.xero.identity import NO_INSTANCE, bearer, respond
 from sandbox.xero.organisation import Organisation
 from sandbox.xero.state import State
-from sandbox.xero.tokens import App, Connection, Token
+from sandbox.xero.tokens import Token
 from sandbox.xero.where import QueryError
 from sandbox.xero.wire import BadPost
 
 ROOT = "/api.xro/2.0/"
-NO_INSTANCE = "00000000-0000-0000-0000-000000000000"
 METHODS = ["GET", "POST", "PUT", "DELETE", "PATCH", "HEAD", "OPTIONS"]
 ONE = "([^/]+)"
 
@@ -61,143 +61,21 @@ PATTERNS = [(re.compile(path, re.IGNORECASE), methods) for path, methods in ROUT
 
 
 def create_app(state: State, kit: Kit) -> Flask:
-    app = Flask("sandbox.xero")
+    app = consent_app("sandbox.xero", "/identity/static")
 
-    @app.post("/connect/token")
-    @app.post("/identity/connect/token")
-    def token() -> Response:
-        return _respond(_token(state, kit))
-
-    @app.get("/connections")
-    @app.get("/Connections")
-    def connections() -> Response:
-        return _respond(_connections(state, kit))
-
-    @app.delete("/connections/<connection_id>")
-    @app.delete("/Connections/<connection_id>")
-    def disconnect(connection_id: str) -> Response:
-        return _respond(_disconnect(state, kit, connection_id))
+    identity.add_routes(app, state, kit)
+    consent.add_routes(app, state)
 
     @app.route(f"{ROOT}<path:path>", methods=METHODS)
     def accounting(path: str) -> Response:
-        return _respond(_accounting(state, kit, path))
+        return respond(_accounting(state, kit, path))
 
     @app.errorhandler(404)
     @app.errorhandler(405)
     def nowhere(_error: Exception) -> Response:
-        return _respond(missing())
+        return respond(missing())
 
     return app
-
-
-def _respond(answer: Answer) -> Response:
-    response = Response(answer.body, answer.status)
-    response.headers.clear()
-    response.headers.extend(answer.headers)
-    return response
-
-
-# --- identity ------------------------------------------------------------------------------------------------------------
-
-
-def _token(state: State, kit: Kit) -> Answer:
-    """client_credentials, with the client in Basic or in the body (xero.md 1.2). Other grants come with consent."""
-    client_id, secret = _client()
-    note().client = client_id
-    app = state.apps.get(client_id)
-    if app is None or app.secret != secret:
-        return _token_error("invalid_client")
-    grant = request.form.get("grant_type", "")
-    if grant != "client_credentials":
-        return _token_error("unsupported_grant_type" if grant else "invalid_request")
-    scopes = request.form.get("scope", "").split() or sorted(tokens.GRANULAR)
-    if not set(scopes) <= app.scopes:
-        return _token_error("invalid_scope")
-    life = kit.clock.lasts(tokens.LIFE)
-    with state.lock:
-        made = state.tokens.issue(app, scopes, now=kit.clock.now(), ticks=kit.clock.ticks(), life=life)
-    body = (
-        f'{{"access_token":"{made.value}","expires_in":{max(int(life), 1)},"token_type":"Bearer",'
-        f'"scope":"{" ".join(scopes)}"}}'
-    )
-    headers = [
-        ("Content-Type", "application/json; charset=UTF-8"),
-        ("Cache-Control", "no-store, no-cache, max-age=0"),
-        ("Set-Cookie", "bm_sz=sandbox; Path=/; HttpOnly"),
-        ("Xero-Correlation-Id", new_id()),
-    ]
-    return Answer(200, headers, body.encode())
-
-
-def _client() -> tuple[str, str]:
-    scheme, _, value = request.headers.get("Authorization", "").partition(" ")
-    if scheme.lower() == "basic":
-        try:
-            client_id, _, secret = base64.b64decode(value, validate=True).decode().partition(":")
-        except ValueError:
-            return "", ""
-        return client_id, secret
-    return request.form.get("client_id", ""), request.form.get("client_secret", "")
-
-
-def _token_error(error: str) -> Answer:
-    return Answer(400, [("Content-Type", "application/json; charset=UTF-8")], f'{{"error":"{error}"}}'.encode())
-
-
-def _bearer(state: State, kit: Kit) -> Token | Answer:
-    """The token of a call, or the 401 that it meets (xero.md 8.2)."""
-    scheme, _, value = request.headers.get("Authorization", "").partition(" ")
-    found = state.tokens.find(value.strip()) if scheme.lower() == "bearer" else None
-    if found is None:
-        return problem(401, "Unauthorized", "AuthenticationUnsuccessful", new_id())
-    note().client = found.client_id
-    if found.dies_at <= kit.clock.ticks():
-        said = f"TokenExpired: token expired at {found.dies_on:%m/%d/%Y %H:%M:%S}"
-        return problem(401, "Unauthorized", said, new_id())
-    return found
-
-
-def _connections(state: State, kit: Kit) -> Answer:
-    """A bare array, without rate limit headers (xero.md 1.5)."""
-    found = _bearer(state, kit)
-    if isinstance(found, Answer):
-        return found
-    wanted = request.args.get("authEventId")
-    app = state.apps[found.client_id]
-    with state.lock:
-        shown = [
-            _connection(state, each) for each in app.connections.values() if not wanted or wanted == _event_id(app)
-        ]
-    body = "[" + ",".join(shown) + "]"
-    return Answer(200, [("Content-Type", "application/json; charset=utf-8")], body.encode())
-
-
-def _connection(state: State, record: Connection) -> str:
-    name = state.organisations[record.tenant_id].profile.name
-    dates = [f"{at:%Y-%m-%dT%H:%M:%S}.{at.microsecond:06d}0" for at in (record.created_at, record.updated_at)]
-    event = _event_id(record)
-    return (
-        f'{{"id":"{record.id}","authEventId":"{event}","tenantId":"{record.tenant_id}","tenantType":"ORGANISATION",'
-        f'"tenantName":"{name}","createdDateUtc":"{dates[0]}","updatedDateUtc":"{dates[1]}"}}'
-    )
-
-
-def _event_id(record: App | Connection) -> str:
-    """There is one authorisation until consent is built."""
-    return NO_INSTANCE
-
-
-def _disconnect(state: State, kit: Kit, connection_id: str) -> Answer:
-    found = _bearer(state, kit)
-    if isinstance(found, Answer):
-        return found
-    with state.lock:
-        connections = state.apps[found.client_id].connections
-        for tenant_id, each in connections.items():
-            if each.id == connection_id.lower():
-                del connections[tenant_id]
-                return Answer(204)
-    return missing()
 
 
 # --- accounting ----------------------------------------------------------------------------------------------------------
@@ -207,7 +85,7 @@ def _accounting(state: State, kit: Kit, path: str) -> Answer:
     said = note()
     said.pattern = pattern(ROOT + path)
     correlation_id = said.request_id = new_id()
-    found = _bearer(state, kit)
+    found = bearer(state, kit)
     answer = found if isinstance(found, Answer) else _admitted(state, kit, found, path, correlation_id)
     answer.headers += [
         ("Cache-Control", "max-age=0, no-cache, no-store"),
@@ -242,9 +120,10 @@ def _admitted(state: State, kit: Kit, token: Token, path: str, correlation_id: s
 
 def _tenant(state: State, token: Token) -> Organisation | None:
     """By header; an app with a single organisation (a custom connection) may leave it out (xero.md 1.6)."""
-    connections = state.apps[token.client_id].connections
+    app = state.apps[token.client_id]
+    connections = app.reached_by(token.user_id)
     tenant = request.headers.get("xero-tenant-id", "").strip().lower()
-    if not tenant and len(connections) == 1:
+    if not tenant and app.is_custom and len(connections) == 1:
         state.complain("a call without xero-tenant-id")
         tenant = next(iter(connections))
     return state.organisations.get(tenant) if tenant in connections else None

@@ -7,6 +7,7 @@ from sandbox.xero.arithmetic import ZERO
 from sandbox.xero.organisation import Organisation
 from sandbox.xero.records import Contact, Invoice, Line, Payment
 from sandbox.xero.state import State
+from sandbox.xero.tokens import App, Connection
 
 
 def read_books(state: State) -> dict[str, Any]:
@@ -23,7 +24,21 @@ def read_books(state: State) -> dict[str, Any]:
             "limits": state.limiter.shown(),
             "refused_by_limits": dict(state.limiter.refused),
             "tokens_issued": state.tokens.issued,
+            "token_requests": [each.shown() for each in state.grants.requests],
+            "refresh_tokens": state.grants.shown(),
+            "connections": [connection(app, each) for app in state.apps.values() for each in app.connections.values()],
         }
+
+
+def connection(app: App, record: Connection) -> dict[str, Any]:
+    return {
+        "id": record.id,
+        "client_id": app.client_id,
+        "tenant_id": record.tenant_id,
+        "user_id": record.user_id,
+        "auth_event_id": record.event_id,
+        "scopes": sorted(record.scopes),
+    }
 
 
 def invoice(held: Organisation, record: Invoice) -> dict[str, Any]:

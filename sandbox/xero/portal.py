@@ -7,6 +7,7 @@ from flask import Blueprint, jsonify, request
 from flask.typing import ResponseReturnValue
 
 from sandbox.kit import Kit
+from sandbox.xero.access import add_access
 from sandbox.xero.act import new_id
 from sandbox.xero.desk import Refused, asked, day_of, held_of
 from sandbox.xero.events import Event, Webhooks
@@ -17,7 +18,8 @@ from sandbox.xero.state import State
 def add_portal(part: Blueprint, state: State, kit: Kit) -> None:
     _organisation(part, state)
     _settings(part, state)
-    _access(part, state)
+    _organisations(part, state)
+    add_access(part, state, kit)
     _webhook(part, state)
     _events(part, state)
     _vendor(part, state, kit)
@@ -64,24 +66,7 @@ def _settings(part: Blueprint, state: State) -> None:
         return jsonify(code=code)
 
 
-def _access(part: Blueprint, state: State) -> None:
-    @part.post("/disconnect")
-    def disconnect() -> ResponseReturnValue:
-        """A person takes the app's access away: no webhook says so (xero.md 1.9)."""
-        with state.lock:
-            held = held_of(state)
-            for app in state.apps.values():
-                app.connections.pop(held.profile.id, None)
-        return jsonify(tenant_id=held.profile.id)
-
-    @part.post("/connect")
-    def connect() -> ResponseReturnValue:
-        with state.lock:
-            held = held_of(state)
-            client = asked().get("client_id") or next(iter(state.apps))
-            state.apps[client].connect(held.profile.id, state.kit.clock.now())
-        return jsonify(tenant_id=held.profile.id)
-
+def _organisations(part: Blueprint, state: State) -> None:
     @part.post("/organisations")
     def open_another() -> ResponseReturnValue:
         """Another organisation: of an app that is there (`client_id`), else of an app of its own."""
@@ -148,12 +133,6 @@ def _events(part: Blueprint, state: State) -> None:
 
 
 def _vendor(part: Blueprint, state: State, kit: Kit) -> None:
-    @part.post("/tokens/expire")
-    def expire() -> ResponseReturnValue:
-        with state.lock:
-            state.tokens.expire_all(kit.clock.now())
-        return "", 204
-
     @part.post("/limits/day")
     def spend_day() -> ResponseReturnValue:
         """Leaves so many calls of the day to an app."""

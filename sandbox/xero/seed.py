@@ -21,10 +21,15 @@ from sandbox.xero.records import (
     Tracking,
 )
 from sandbox.xero.state import State
+from sandbox.xero.tokens import App
 
 TENANT = "5b96e86b-418e-48d8-8949-308c14aec278"
 CLIENT_ID = "7A1C6F0E52D94B6B9E03C4F1D8A2B365"
 CLIENT_SECRET = "sandbox-xero-secret-0123456789abcdef"
+# the app that people connect by consent, as registered at the start
+APP_CLIENT_ID = "B7E2D9405C6A4F1D8E3B90A7C5D1F246"
+APP_CLIENT_SECRET = "sandbox-xero-app-secret-0123456789abcdef"
+REDIRECT_URI = "http://localhost:8001/oauth/xero/callback"
 WEBHOOK_KEY = "c2FuZGJveC13ZWJob29rLWtleQ+/=="
 # demo organisations' documents say that they were changed in 2010, whatever their own dates (xero.md 4.10)
 CHANGED = datetime(2010, 11, 19, 12, 1, 1, tzinfo=UTC)
@@ -36,12 +41,22 @@ def plant(state: State, seed: str) -> None:
     if seed not in ("demo", "empty"):
         raise ValueError(f"no seed {seed!r}; there are demo and empty")
     with state.lock:
+        kept = state.apps.get(APP_CLIENT_ID) or make_app(state)
         state.clear()
         held = open_organisation(state, name="Acme Trading (NZ)", tenant_id=TENANT)
         if seed == "demo":
             _plant_documents(held)
         app = state.add_app(CLIENT_ID, CLIENT_SECRET, str(state.switches["provider_name"]))
         app.connect(TENANT, state.kit.clock.now())
+        for tenant_id in {tenant for _, tenant in kept.connections} - {TENANT}:
+            kept.disconnect(tenant_id=tenant_id)
+        state.apps[APP_CLIENT_ID] = kept
+
+
+def make_app(state: State) -> App:
+    """The app that people connect, as registered at the start."""
+    name = str(state.switches["provider_name"])
+    return App(APP_CLIENT_ID, APP_CLIENT_SECRET, name, is_custom=False, redirect_uris=[REDIRECT_URI])
 
 
 def open_organisation(state: State, *, name: str, tenant_id: str, base_currency: str = "NZD") -> Organisation:

@@ -8,6 +8,7 @@ from typing import Any
 from sandbox.kit import Answer, Kit
 from sandbox.xero.act import Act, new_id
 from sandbox.xero.events import Event, Webhooks
+from sandbox.xero.grants import Grants
 from sandbox.xero.idempotency import Keys
 from sandbox.xero.limits import Limiter
 from sandbox.xero.organisation import Organisation
@@ -37,6 +38,11 @@ SWITCHES: dict[str, Any] = {
     "unknown_tracking": "dropped",  # dropped, refuse
     "zero_total_is_paid": False,
     "approval_limit_reached": False,
+    "refresh_rotation": "grace",  # grace (the old refresh token is good for another 30 minutes), strict
+    "second_consent": "keeps",  # what a consent does to the same person's earlier tokens: keeps, ends
+    "reauthorised_event": "first",  # authEventId of an organisation that is authorised again: first (it keeps its own), new
+    "scope_error": "page",  # how the consent page says invalid_scope: page, redirect
+    "old_app": False,  # the apps were made before 2 March 2026, and may ask for broad scopes
     "hook_batch_s": 0.2,  # events that come closer together leave in one body
     "hook_batch_most": 100,
     "hook_patience_s": 5.0,
@@ -55,14 +61,18 @@ class State:
         self.lock = threading.RLock()
         self.press = Press()
         self._hooks: dict[str, Webhooks] = {}  # by app; kept over resets, since each has a thread
+        self.tokens = Tokens()
+        self.grants = Grants(kit.clock, self.tokens, self.switches)
+        self.apps: dict[str, App] = {}
         self.clear()
 
     def clear(self) -> None:
-        """An empty vendor: no organisation, no app."""
+        """An empty vendor: no organisation, no app. What people granted stays, for the apps that come back."""
         with self.lock:
             self.organisations: dict[str, Organisation] = {}
-            self.apps: dict[str, App] = {}
-            self.tokens = Tokens()
+            self.apps.clear()
+            self.tokens.forget_apps_own()
+            self.grants.requests = []
             self.limiter = Limiter(self.switches, self.kit.clock.lasts)
             self.keys: Keys[Answer] = Keys(self.kit.clock.lasts)
             self.complaints: Counter[str] = Counter()
@@ -75,6 +85,15 @@ class State:
         with self.lock:
             app = self.apps[client_id] = App(client_id, secret, name)
             return app
+
+    def allowed_scopes(self, app: App) -> frozenset[str]:
+        return app.allowed(is_old=bool(self.switches["old_app"]))
+
+    def revoke(self, app: App, user_id: str | None = None) -> int:
+        """Refresh tokens and connections of a person, or of all; access tokens live on, and reach nothing."""
+        with self.lock:
+            app.disconnect(user_id=user_id)
+            return self.grants.revoke(app.client_id, user_id)
 
     def hooks_of(self, client_id: str) -> Webhooks:
         """The app's webhooks (xero.md 9.4: one address and one key an app)."""
@@ -102,7 +121,7 @@ class State:
             detail = (note.kind, note.status) if note else None
         event = Event(held.profile.id, category, kind, resource_id, now, detail)
         for app in self.apps.values():
-            if held.profile.id in app.connections:
+            if app.reaches(held.profile.id):
                 self.hooks_of(app.client_id).add(event)
 
     def complain(self, about: str) -> None:

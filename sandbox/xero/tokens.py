@@ -1,16 +1,17 @@
-"""Apps, the organisations that they are connected to, and access tokens (xero.md 1). Consent by a person has room: a token is
-granted by `issue`, whatever the grant; the refresh tokens that come with it then need a register of their own here."""
+"""Apps, the organisations that they are connected to, and access tokens (xero.md 1). What a person grants is in grants.py."""
 
 import base64
 import json
 import secrets
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from sandbox.xero.act import new_id
 
 LIFE = 1800.0
+# of whoever is no person, and of the authorisation that a custom connection has once and for all
+NO_ID = "00000000-0000-0000-0000-000000000000"
 BROAD = frozenset({"accounting.transactions", "accounting.transactions.read", "accounting.reports.read"})
 GRANULAR = frozenset(
     scope
@@ -19,7 +20,16 @@ GRANULAR = frozenset(
     )
     for scope in (f"accounting.{part}", f"accounting.{part}.read")
 )  # fmt: skip
-SCOPES = GRANULAR | {"openid", "profile", "email", "offline_access", "app.connections", "paymentservices"}
+REPORTS = frozenset(
+    f"accounting.{part}.read"
+    for part in (
+        "reports.aged", "reports.balancesheet", "reports.banksummary", "reports.budgetsummary", "reports.executivesummary",
+        "reports.profitandloss", "reports.trialbalance", "reports.taxreports", "reports.tenninetynine", "budgets", "journals",
+    )
+)  # fmt: skip
+SCOPES = GRANULAR | REPORTS | {"openid", "profile", "email", "offline_access", "app.connections", "paymentservices"}
+# all that an app which people connect may ask for in its own name (xero.md 1.8)
+APP_ONLY = frozenset({"app.connections", "marketplace.billing"})
 # which scope each resource needs; reading is allowed by the ".read" twin as well (xero.md 1.8)
 NEEDS = {
     "Invoices": "accounting.invoices",
@@ -29,32 +39,58 @@ NEEDS = {
     "Attachments": "accounting.attachments",
 }
 SETTINGS = "accounting.settings"
+# "It is several KB" (xero.md 1.2): what a person's token is filled up to, in bytes of its claims
+PERSONS_CLAIMS = 1900
 
 
 @dataclass(slots=True)
 class Connection:
-    """An organisation that an app may reach."""
+    """An organisation that an app may reach on behalf of a person; `scopes` add up over consents (xero.md 1.8)."""
 
     id: str
     tenant_id: str
     created_at: datetime
     updated_at: datetime
+    user_id: str = ""
+    event_id: str = NO_ID
+    scopes: frozenset[str] = frozenset()
 
 
 @dataclass(slots=True)
 class App:
+    """A custom connection (its own organisation, client_credentials), or an app that people connect by consent."""
+
     client_id: str
     secret: str
     name: str
-    allows_broad_scopes: bool = False
-    connections: dict[str, Connection] = field(default_factory=dict)  # by tenant
+    is_custom: bool = True
+    redirect_uris: list[str] = field(default_factory=list)
+    connections: dict[tuple[str, str], Connection] = field(default_factory=dict)  # by person ("": none) and tenant
 
-    def connect(self, tenant_id: str, now: datetime) -> None:
-        self.connections[tenant_id] = Connection(new_id(), tenant_id, now, now)
+    def connect(self, tenant_id: str, now: datetime, *, user_id: str = "", event_id: str = NO_ID) -> Connection:
+        made = Connection(new_id(), tenant_id, now, now, user_id, event_id)
+        self.connections[user_id, tenant_id] = made
+        return made
 
-    @property
-    def scopes(self) -> frozenset[str]:
-        return SCOPES | BROAD if self.allows_broad_scopes else SCOPES
+    def reached_by(self, user_id: str) -> dict[str, Connection]:
+        """A person's organisations, by tenant."""
+        return {tenant: one for (user, tenant), one in self.connections.items() if user == user_id}
+
+    def reaches(self, tenant_id: str) -> bool:
+        return any(tenant == tenant_id for _, tenant in self.connections)
+
+    def disconnect(self, *, tenant_id: str | None = None, user_id: str | None = None) -> int:
+        """Of one tenant, of one person, or all; says how many."""
+        gone = [
+            key for key in self.connections if (user_id is None or key[0] == user_id) and tenant_id in (None, key[1])
+        ]
+        for key in gone:
+            del self.connections[key]
+        return len(gone)
+
+    def allowed(self, *, is_old: bool) -> frozenset[str]:
+        """The scopes that it may ask for; the broad ones where it was made before 2 March 2026 (xero.md 1.8)."""
+        return SCOPES | BROAD if is_old else SCOPES
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +100,7 @@ class Token:
     scopes: frozenset[str]
     dies_at: float  # ticks
     dies_on: datetime
+    user_id: str = ""
 
     def allows(self, method: str, resource: str) -> bool:
         """Whether the scopes cover a call."""
@@ -83,11 +120,22 @@ class Tokens:
         self._tokens: dict[str, Token] = {}
         self.issued = 0
 
-    def issue(self, app: App, scopes: Iterable[str], *, now: datetime, ticks: float, life: float) -> Token:
-        """A token that lasts `life` seconds here."""
+    def issue(
+        self,
+        app: App,
+        scopes: Iterable[str],
+        *,
+        now: datetime,
+        ticks: float,
+        life: float,
+        user_id: str = "",
+        claims: dict[str, object] | None = None,
+    ) -> Token:
+        """A token that lasts `life` seconds here; `claims` are a person's."""
         granted = frozenset(scopes)
         dies_on = now + timedelta(seconds=life)
-        token = Token(_jwt(app, granted, now, dies_on), app.client_id, granted, ticks + life, dies_on)
+        value = jwt(_claims(app, granted, now, dies_on) | (claims or {}), least=PERSONS_CLAIMS if claims else 0)
+        token = Token(value, app.client_id, granted, ticks + life, dies_on, user_id)
         self._tokens[token.value] = token
         self.issued += 1
         return token
@@ -96,17 +144,33 @@ class Tokens:
         """Also one that is dead: callers compare `dies_at`."""
         return self._tokens.get(value)
 
-    def expire_all(self, now: datetime) -> None:
-        """As if their time were over."""
+    def values(self) -> list[str]:
+        return list(self._tokens)
+
+    def forget_apps_own(self) -> None:
+        """What people granted outlives a reset; what an app can ask for again by itself does not."""
+        self._tokens = {value: token for value, token in self._tokens.items() if token.user_id}
+        self.issued = 0
+
+    def expire_all(self, now: datetime, *, people_only: bool = False) -> int:
+        """As if their time were over; says how many."""
+        ended = {
+            value: replace(token, dies_at=0.0, dies_on=min(now, token.dies_on))
+            for value, token in self._tokens.items()
+            if token.user_id or not people_only
+        }
+        self._tokens |= ended
+        return len(ended)
+
+    def take_scopes(self, client_id: str, taken: Collection[str]) -> None:
         self._tokens = {
-            value: Token(value, token.client_id, token.scopes, 0.0, min(now, token.dies_on))
+            value: replace(token, scopes=token.scopes - set(taken)) if token.client_id == client_id else token
             for value, token in self._tokens.items()
         }
 
 
-def _jwt(app: App, scopes: Iterable[str], now: datetime, dies_on: datetime) -> str:
-    """The look of a JWT; its signature is chance."""
-    claims = {
+def _claims(app: App, scopes: Iterable[str], now: datetime, dies_on: datetime) -> dict[str, object]:
+    return {
         "nbf": int(now.timestamp()),
         "exp": int(dies_on.timestamp()),
         "iss": "https://identity.xero.com",
@@ -115,6 +179,12 @@ def _jwt(app: App, scopes: Iterable[str], now: datetime, dies_on: datetime) -> s
         "jti": secrets.token_hex(16).upper(),
         "scope": sorted(scopes),
     }
-    parts = [json.dumps(part).encode() for part in ({"alg": "RS256", "typ": "JWT"}, claims)]
-    parts.append(secrets.token_bytes(256))
+
+
+def jwt(claims: dict[str, object], *, least: int = 0) -> str:
+    """The look of a JWT, its claims filled up to so many bytes; its signature is chance."""
+    body = json.dumps(claims)
+    if len(body) < least:
+        body = json.dumps(claims | {"filling": secrets.token_hex((least - len(body)) // 2)})
+    parts = [json.dumps({"alg": "RS256", "typ": "JWT"}).encode(), body.encode(), secrets.token_bytes(256)]
     return ".".join(base64.urlsafe_b64encode(part).rstrip(b"=").decode() for part in parts)
