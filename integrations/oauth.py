@@ -60,12 +60,16 @@ class Client:
 
 @dataclass(frozen=True, slots=True)
 class TokenSet:
-    """Tokens that were given. Access tokens have several thousand characters."""
+    """Tokens that were given. Access tokens have several thousand characters.
+
+    `subdomain` is where a Kommo account is now, where it was found to have moved.
+    """
 
     access_token: str
     expires_at: datetime
     refresh_token: str | None = None
     scopes: tuple[str, ...] = ()
+    subdomain: str | None = None
 
     def __repr__(self) -> str:
         return f"TokenSet(expires_at={self.expires_at.isoformat()}, scopes={self.scopes})"  # never the tokens

@@ -35,6 +35,9 @@ class Tokens(Protocol):
     def renew(self, stale: str) -> str:
         """A newer token than the one that was refused; Unauthorised where there is none to be had."""
 
+    def let_in(self, call: str) -> None:
+        """A call has worked, so that what was refused before may have passed."""
+
 
 @dataclass(frozen=True, slots=True)
 class CallRecord:
@@ -156,6 +159,7 @@ class Wire:
             turn.heard(tries.limits(answer))
         if error := tries.meaning(answer):
             raise doubted(error, request.effect)
+        self._tokens.let_in(request.call)
         return answer
 
     def _turn(self, tries: "_Tries") -> Held:

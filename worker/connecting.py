@@ -42,6 +42,9 @@ class Pasted:
         """Never: Unauthorised."""
         raise Unauthorised(self.vendor, "token", f"{len(stale)} characters were refused", reason=Refusal.REVOKED)
 
+    def let_in(self, call: str) -> None:
+        """There is nothing to take back."""
+
 
 def connection_named(workshop: Workshop, name: str) -> Connection:
     """The connection of this name. NotDone, with the name that was probably meant."""

@@ -4,12 +4,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import TypeVar
 
-from integrations.errors import CallError, Refusal, Unauthorised
+from integrations.errors import CallError, Unauthorised
 from integrations.kommo.client import Kommo
 from worker import bookkeeping, grants, hooks, looking, mends, ourfields, routes
 from worker.connections import Connection
 from worker.findings import Finding, NotDone, failed, note, ok
-from worker.grants import Grant, GrantKind
+from worker.grants import GrantKind, Standing
 from worker.hooks import EVENTS
 from worker.looking import KommoSide, XeroSide
 from worker.overview import days_left
@@ -30,7 +30,7 @@ def findings(workshop: Workshop, connection: Connection) -> Iterator[Finding]:
     """How each of them stands. What hangs on a system that does not let us in is not looked at."""
     with workshop.database.reading() as session:
         route = routes.load(session, connection.name)
-        access = {vendor: grants.find(session, vendor, connection.name) for vendor in HOW}
+        access = {vendor: grants.standing(session, vendor, connection.name) for vendor in HOW}
     for vendor, grant in access.items():
         yield _grant(workshop, connection, vendor, grant)
     client = looking.kommo_client(workshop, connection)
@@ -55,16 +55,16 @@ def _ask(about: str, look: Callable[[], T]) -> T | Finding:
         return failed(about, mends.explain(error) or str(error))
 
 
-def _grant(workshop: Workshop, connection: Connection, vendor: str, grant: Grant | None) -> Finding:
+def _grant(workshop: Workshop, connection: Connection, vendor: str, grant: Standing | None) -> Finding:
     about = f"{vendor} grant"
     command = f"admin connect {vendor} {connection.name} {HOW[vendor]}"
     if grant is None:
         return failed(about, "there is none", command)
     if grant.refusal:
-        return failed(about, RECONNECT[Refusal(grant.refusal)].format(vendor=vendor.title(), command=vendor))
+        return failed(about, RECONNECT[grant.refusal].format(vendor=vendor.title(), command=vendor))
     days = days_left(grant, workshop.now())
     if days is None:
-        return ok(about, "renewed by itself" if grant.kind == GrantKind.CLIENT_CREDENTIALS else "without an end")
+        return ok(about, "renewed by itself" if grant.kind != GrantKind.LONG_LIVED else "without an end")
     if days < 0:
         return failed(about, f"its token ended on {grant.expires_at:%Y-%m-%d}", command)
     said = f"{days} days left, until {grant.expires_at:%Y-%m-%d}"

@@ -1,30 +1,23 @@
-"""Grants: the tokens that let us into a vendor's system, encrypted, with the client that they belong to.
+"""Grants: the tokens that let us into a vendor's system, encrypted, with the client that they belong to, and which connections use them.
 
-One renewer at a time, chosen by compare-and-swap on `renewing_until` as a job is claimed; the others wait for the new token. No lock and no
-transaction is held across the token request.
+One row a grant, whoever uses it: a consent at Xero serves all organisations that its person has connected to the app, and its tokens rotate, so
+that a second copy would be worthless with the first renewal (xero.md 1.3). Consenting again replaces the tokens in the row.
 """
 
-import time
-from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from integrations.errors import CallError, RateLimited, Refusal, Unauthorised
+from integrations.errors import Refusal
 from integrations.oauth import TokenSet
-from worker.database import Base, BigId, Database, UtcTime
+from worker.database import Base, BigId, UtcTime
 from worker.vault import Vault
 
-# A token request takes a second or two; who dies in it is replaced after this.
-RENEWAL = timedelta(seconds=30)
-
-# A token this near to its end is renewed before it is used: a batch may take a minute.
-MARGIN = timedelta(minutes=2)
-
-POLL = 0.1
+# What is refused where a token is asked for: no call that still works tells that this has passed.
+ASKING = "asking for a token"
 
 
 class GrantKind(StrEnum):
@@ -32,35 +25,73 @@ class GrantKind(StrEnum):
 
     LONG_LIVED = "long_lived"  # pasted by a person, can't be renewed (kommo.md 1.3)
     CLIENT_CREDENTIALS = "client_credentials"  # asked for again and again (xero.md 1.7)
+    OAUTH = "oauth"  # a person has consented; renewed with a refresh token, which is renewed with it
 
 
 class Grant(Base):
-    """One grant of one vendor for one connection."""
+    """One grant of one vendor."""
 
     __tablename__ = "grants"
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
     vendor: Mapped[str] = mapped_column(sa.Text)
-    connection: Mapped[str] = mapped_column(sa.Text)
+    connection: Mapped[str | None] = mapped_column(sa.Text)  # whose own it is; None where connections may share it
+    consent: Mapped[str | None] = mapped_column(sa.Text)  # "client:who": who consented to which app
     kind: Mapped[str] = mapped_column(sa.Text)
     client_id: Mapped[str | None] = mapped_column(sa.Text)
     client_secret: Mapped[bytes | None] = mapped_column(sa.LargeBinary)
     access_token: Mapped[bytes | None] = mapped_column(sa.LargeBinary)
+    refresh_token: Mapped[bytes | None] = mapped_column(sa.LargeBinary)
+    scopes: Mapped[str | None] = mapped_column(sa.Text)  # as granted, with spaces between; None where not said
+    subdomain: Mapped[str | None] = mapped_column(sa.Text)  # of the Kommo account: its tokens are renewed there
     version: Mapped[int] = mapped_column(default=0)  # counts the tokens: what compare-and-swap compares
     expires_at: Mapped[datetime | None] = mapped_column(UtcTime)
+    renewed_at: Mapped[datetime | None] = mapped_column(UtcTime)  # when these tokens were given
     renewing_until: Mapped[datetime | None] = mapped_column(UtcTime)
     refusal: Mapped[str | None] = mapped_column(sa.Text)  # why the vendor last refused us; None while it lets us in
+    refused_at: Mapped[datetime | None] = mapped_column(UtcTime)
+    refused_call: Mapped[str | None] = mapped_column(sa.Text)  # which one: another that works says nothing of it
+    announced: Mapped[int | None]  # how many days were left when its end was last announced
     granted_at: Mapped[datetime] = mapped_column(UtcTime)
 
-    __table_args__ = (sa.UniqueConstraint("vendor", "connection"),)
+    __table_args__ = (sa.UniqueConstraint("vendor", "connection"), sa.UniqueConstraint("vendor", "consent"))
+
+
+class GrantUse(Base):
+    """Which grant a connection uses at a vendor, and whether the vendor lets it in there: a grant may reach some organisations and others not."""
+
+    __tablename__ = "grant_uses"
+
+    connection: Mapped[str] = mapped_column(sa.Text, primary_key=True)
+    vendor: Mapped[str] = mapped_column(sa.Text, primary_key=True)
+    grant_id: Mapped[int] = mapped_column(sa.ForeignKey(Grant.id), index=True)
+    refusal: Mapped[str | None] = mapped_column(sa.Text)  # why it does not let in this connection, while it does others
+    refused_at: Mapped[datetime | None] = mapped_column(UtcTime)
 
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """What a token request needs."""
+    """What a token request needs: our app, and for a consent its refresh token and where to renew it."""
 
     client_id: str
-    client_secret: str
+    client_secret: str = field(repr=False)
+    refresh_token: str | None = field(default=None, repr=False)
+    subdomain: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How a connection stands with a vendor. `refusal` is why it is not let in, since `refused_at`; None while it is."""
+
+    grant_id: int
+    connection: str
+    vendor: str
+    kind: GrantKind
+    expires_at: datetime | None
+    granted_at: datetime
+    scopes: tuple[str, ...]
+    refusal: Refusal | None
+    refused_at: datetime | None
 
 
 def store(
@@ -74,123 +105,153 @@ def store(
     token: TokenSet | None = None,
     credentials: Credentials | None = None,
 ) -> None:
-    """Make the connection's grant, or replace it: connecting again never makes a second one."""
-    grant = find(session, vendor, connection) or Grant(vendor=vendor, connection=connection, version=0)
+    """Make the connection's own grant, or replace it: connecting again never makes a second one."""
+    mine = sa.and_(Grant.vendor == vendor, Grant.connection == connection)
+    grant = session.scalar(sa.select(Grant).where(mine)) or Grant(vendor=vendor, connection=connection, version=0)
     grant.kind = kind
+    _fill(grant, vault, token, credentials, now)
+    _use(session, grant, vendor, [connection])
+
+
+def store_consent(
+    session: Session,
+    vault: Vault,
+    *,
+    vendor: str,
+    connections: list[str],
+    who: str,
+    token: TokenSet,
+    client_id: str,
+    client_secret: str,
+    now: datetime,
+    subdomain: str | None = None,
+) -> int:
+    """Keep the tokens of a person's consent for these connections, and answer the grant's id.
+
+    `who` is the Kommo account's id, or the Xero person's (claim `xero_userid`). The same one's next consent to the same app replaces the
+    tokens, also for the other connections that use them. What a connection used before, and nobody uses now, is taken away.
+    """
+    consent = f"{client_id}:{who}"
+    mine = sa.and_(Grant.vendor == vendor, Grant.consent == consent)
+    grant = session.scalar(sa.select(Grant).where(mine)) or Grant(vendor=vendor, consent=consent, version=0)
+    grant.kind, grant.subdomain = GrantKind.OAUTH, subdomain
+    _fill(grant, vault, token, Credentials(client_id, client_secret), now)
+    _use(session, grant, vendor, connections)
+    return grant.id
+
+
+def _fill(grant: Grant, vault: Vault, token: TokenSet | None, credentials: Credentials | None, now: datetime) -> None:
     grant.client_id = credentials.client_id if credentials else None
     grant.client_secret = vault.seal(credentials.client_secret) if credentials else None
     grant.access_token = vault.seal(token.access_token) if token else None
+    grant.refresh_token = vault.seal(token.refresh_token) if token and token.refresh_token else None
+    grant.scopes = " ".join(token.scopes) or None if token else None
     grant.expires_at = token.expires_at if token else None
     grant.version += 1
-    grant.renewing_until, grant.refusal, grant.granted_at = None, None, now
+    grant.renewing_until, grant.refusal, grant.refused_at, grant.refused_call = None, None, None, None
+    grant.announced = None
+    grant.granted_at = grant.renewed_at = now
+
+
+def _use(session: Session, grant: Grant, vendor: str, connections: list[str]) -> None:
     session.add(grant)
+    session.flush()
+    for connection in connections:
+        session.merge(GrantUse(connection=connection, vendor=vendor, grant_id=grant.id, refusal=None, refused_at=None))
+    # whoever consented again has connected the organisations that were removed, too
+    session.execute(sa.update(GrantUse).where(GrantUse.grant_id == grant.id).values(refusal=None, refused_at=None))
+    session.flush()
+    used = sa.select(GrantUse.grant_id)
+    session.execute(sa.delete(Grant).where(Grant.vendor == vendor, Grant.id.not_in(used)))
 
 
 def find(session: Session, vendor: str, connection: str) -> Grant | None:
-    """The connection's grant at this vendor."""
-    return session.scalar(sa.select(Grant).where(Grant.vendor == vendor, Grant.connection == connection))
+    """The grant that the connection uses at this vendor."""
+    mine = sa.and_(GrantUse.vendor == vendor, GrantUse.connection == connection)
+    return session.scalar(sa.select(Grant).join(GrantUse, GrantUse.grant_id == Grant.id).where(mine))
 
 
-class GrantTokens:
-    """Access tokens of one grant, for a client that makes calls (integrations' Tokens)."""
-
-    def __init__(
-        self,
-        database: Database,
-        vault: Vault,
-        *,
-        vendor: str,
-        connection: str,
-        request: Callable[[Credentials], TokenSet],
-        now: Callable[[], datetime],
-        sleep: Callable[[float], None] = time.sleep,
-    ) -> None:
-        self._database, self._vault = database, vault
-        self._vendor, self._connection = vendor, connection
-        self._request, self._now, self._sleep = request, now, sleep
-
-    def current(self) -> str:
-        """A token that should work; renewed first if its end is near."""
-        grant = self._read()
-        token = self._vault.open(grant.access_token)
-        if token and not self._is_ending(grant):
-            return token
-        return self.renew(token or "")
-
-    def renew(self, stale: str) -> str:
-        """Another token than `stale`: ours, or the one that somebody else is fetching just now."""
-        give_up = self._now() + RENEWAL
-        while (self._vault.open((grant := self._read()).access_token) or "") == stale:
-            if grant.kind != GrantKind.CLIENT_CREDENTIALS:
-                raise self._refused(grant.version, Refusal.REVOKED, "a long-lived token can't be renewed")
-            if self._take_on(grant.version):
-                return self._keep(grant.version, self._ask(grant))
-            if self._now() > give_up:
-                raise RateLimited(self._vendor, "token", "another worker renews it", retry_after=POLL, own=True)
-            self._sleep(POLL)
-        return self._vault.open(grant.access_token) or ""
-
-    def refused(self, reason: Refusal) -> None:
-        """Remember that the vendor no longer lets us in, for `status` and `check`. A block passes, and the budget tells of it."""
-        if reason is Refusal.BLOCKED:
-            return
-        with self._database.begin() as session:
-            grant = find(session, self._vendor, self._connection)
-            if grant and grant.refusal != reason:
-                grant.refusal = reason
-
-    def _read(self) -> Grant:
-        with self._database.reading() as session:
-            grant = find(session, self._vendor, self._connection)
-        if grant is None:
-            raise Unauthorised(self._vendor, "token", "it was never connected", reason=Refusal.REVOKED)
-        return grant
-
-    def _is_ending(self, grant: Grant) -> bool:
-        margin = MARGIN if grant.kind == GrantKind.CLIENT_CREDENTIALS else timedelta()
-        return grant.expires_at is not None and grant.expires_at - margin <= self._now()
-
-    def _take_on(self, version: int) -> bool:
-        now = self._now()
-        free = sa.or_(Grant.renewing_until.is_(None), Grant.renewing_until < now)
-        mine = sa.and_(
-            Grant.vendor == self._vendor, Grant.connection == self._connection, Grant.version == version, free
+def users(session: Session, grant_id: int) -> list[str]:
+    """The connections that use a grant."""
+    return list(
+        session.scalars(
+            sa.select(GrantUse.connection).where(GrantUse.grant_id == grant_id).order_by(GrantUse.connection)
         )
-        with self._database.begin() as session:
-            result = session.execute(sa.update(Grant).where(mine).values(renewing_until=now + RENEWAL))
-            assert isinstance(result, sa.CursorResult)
-            return result.rowcount == 1
+    )
 
-    def _ask(self, grant: Grant) -> TokenSet:
-        secret = self._vault.open(grant.client_secret)
-        try:
-            return self._request(Credentials(grant.client_id or "", secret or ""))
-        except Unauthorised as error:
-            raise self._refused(grant.version, error.reason, error.detail) from error
-        except CallError:
-            self._let_go(grant.version)  # the next one may try at once
-            raise
 
-    def _let_go(self, version: int) -> None:
-        mine = sa.and_(Grant.vendor == self._vendor, Grant.connection == self._connection, Grant.version == version)
-        with self._database.begin() as session:
-            session.execute(sa.update(Grant).where(mine).values(renewing_until=None))
+def standing(session: Session, vendor: str, connection: str) -> Standing | None:
+    """How a connection stands with a vendor; None where it was never connected."""
+    return next((one for one in standings(session) if (one.vendor, one.connection) == (vendor, connection)), None)
 
-    def _keep(self, version: int, token: TokenSet) -> str:
-        mine = sa.and_(Grant.vendor == self._vendor, Grant.connection == self._connection, Grant.version == version)
-        values = {
-            "access_token": self._vault.seal(token.access_token),
-            "expires_at": token.expires_at,
-            "version": version + 1,
-            "renewing_until": None,
-            "refusal": None,
-        }
-        with self._database.begin() as session:
-            session.execute(sa.update(Grant).where(mine).values(values))
-        return token.access_token
 
-    def _refused(self, version: int, reason: Refusal, detail: str) -> Unauthorised:
-        mine = sa.and_(Grant.vendor == self._vendor, Grant.connection == self._connection, Grant.version == version)
-        with self._database.begin() as session:
-            session.execute(sa.update(Grant).where(mine).values(refusal=reason, renewing_until=None))
-        return Unauthorised(self._vendor, "token", detail, reason=reason)
+def standings(session: Session) -> list[Standing]:
+    """How all connections stand, by name and vendor."""
+    rows = session.execute(
+        sa.select(GrantUse, Grant)
+        .join(Grant, GrantUse.grant_id == Grant.id)
+        .order_by(GrantUse.connection, GrantUse.vendor)
+    )
+    return [_standing(use, grant) for use, grant in rows]
+
+
+def _standing(use: GrantUse, grant: Grant) -> Standing:
+    refusal, at = (grant.refusal, grant.refused_at) if grant.refusal else (use.refusal, use.refused_at)
+    return Standing(
+        grant_id=grant.id,
+        connection=use.connection,
+        vendor=use.vendor,
+        kind=GrantKind(grant.kind),
+        expires_at=grant.expires_at,
+        granted_at=grant.granted_at,
+        scopes=tuple((grant.scopes or "").split()),
+        refusal=Refusal(refusal) if refusal else None,
+        refused_at=at,
+    )
+
+
+def refuse(session: Session, vendor: str, connection: str, reason: Refusal, *, call: str, now: datetime) -> None:
+    """Remember why a call was not let in.
+
+    An organisation that was removed says nothing of the others that the same consent reaches (xero.md 8.3).
+    """
+    if reason is Refusal.DISCONNECTED:
+        use = session.get(GrantUse, (connection, vendor))
+        if use is not None and use.refusal != reason:
+            use.refusal, use.refused_at = reason, now
+        return
+    grant = find(session, vendor, connection)
+    if grant is not None and grant.refusal != reason:
+        grant.refusal, grant.refused_at, grant.refused_call = reason, now, _family(call) or None
+
+
+def let_in(session: Session, vendor: str, connection: str, call: str) -> None:
+    """Take back what this call, which was let in, shows to have passed."""
+    grant = find(session, vendor, connection)
+    if grant is not None and grant.refusal and _has_passed(grant, call):
+        grant.refusal, grant.refused_at, grant.refused_call = None, None, None
+    use = session.get(GrantUse, (connection, vendor))
+    if use is not None and use.refusal and not call.endswith(LISTS_ORGANISATIONS):
+        use.refusal, use.refused_at = None, None
+
+
+# Needs no organisation, and tells that one was removed (xero.md 1.5).
+LISTS_ORGANISATIONS = "/connections"
+
+
+def _has_passed(grant: Grant, call: str) -> bool:
+    if grant.refused_call == ASKING:
+        return False
+    # a right that one kind of call lacks is nothing that another kind tells of
+    return grant.refusal != Refusal.SCOPE or grant.refused_call in {None, _family(call)}
+
+
+def _family(call: str) -> str:
+    """The call without the ids and names in its path: "GET /api/v4/leads/*"."""
+    parts = call.split("/")
+    return "/".join(
+        "*" if any(letter.isdigit() for letter in part) and part not in VERSIONS else part for part in parts
+    )
+
+
+VERSIONS = frozenset({"v4", "2.0", "v1.0"})

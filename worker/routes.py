@@ -4,7 +4,7 @@ One row a fact, because the receiver asks by value: which connections know this 
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from enum import StrEnum
 from functools import lru_cache
@@ -86,6 +86,14 @@ def save(session: Session, route: Route) -> None:
     for what, value in facts:  # one by one: their ids keep the order of the subdomains
         session.add(RouteRow(connection=route.connection, what=what, value=value))
         session.flush()
+
+
+def move(session: Session, connection: str, subdomain: str) -> None:
+    """The connection's account has got another subdomain; nothing to do before its first `setup`."""
+    route = load(session, connection)
+    if route is not None and route.subdomain != subdomain:
+        earlier = tuple(known for known in route.subdomains if known != subdomain)
+        save(session, replace(route, subdomains=(subdomain, *earlier)))
 
 
 def load(session: Session, connection: str) -> Route | None:

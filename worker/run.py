@@ -93,7 +93,7 @@ def _judge(workshop: Workshop, claim: Claim, attempts: int, error: Exception) ->
 
 def _log_error(workshop: Workshop, claim: Claim, jobs: Sequence[Claimed], error: Exception) -> None:
     if isinstance(error, Unauthorised):
-        workshop.tokens(error.vendor, claim.connection).refused(error.reason)
+        workshop.tokens(error.vendor, claim.connection).refused(error.reason, error.call)
     expected = isinstance(error, NOBODYS_FAULT)
     log.log(
         20 if expected else 40, "attempt_broke", kind=claim.kind, connection=claim.connection,

@@ -56,7 +56,7 @@ def reconcile(connection: str) -> None:
         log.info("reconcile_passed_over", connection=connection, why=str(error))
     except CallError as error:  # beat asks again within a minute
         if isinstance(error, Unauthorised):
-            workshop().tokens(error.vendor, connection).refused(error.reason)
+            workshop().tokens(error.vendor, connection).refused(error.reason, error.call)
         log.warning("reconcile_put_off", connection=connection, why=describe(error))
 
 

@@ -19,7 +19,8 @@ from worker.budgets import Budgeted, kommo_budget, xero_budget
 from worker.connections import Connection
 from worker.database import Database, open_database
 from worker.facts import Facts, KnownFacts
-from worker.grants import Credentials, GrantTokens
+from worker.grants import Credentials
+from worker.renewing import GrantTokens
 from worker.ring import Bell, client_address
 from worker.routes import Route
 from worker.settings import Settings

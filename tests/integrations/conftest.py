@@ -21,6 +21,7 @@ class Grant:
 
     tokens: list[str] = field(default_factory=lambda: ["first", "second", "third"])
     stale: list[str] = field(default_factory=list)
+    worked: list[str] = field(default_factory=list)
 
     def current(self) -> str:
         return self.tokens[0]
@@ -31,6 +32,9 @@ class Grant:
             raise Unauthorised("vendor", "token", reason=Refusal.REVOKED)
         self.tokens.pop(0)
         return self.tokens[0]
+
+    def let_in(self, call: str) -> None:
+        self.worked.append(call)
 
 
 class OpenBudget:

@@ -14,7 +14,8 @@ from integrations.errors import RateLimited, Refusal, Unauthorised, Unreachable
 from integrations.oauth import TokenSet
 from worker import grants
 from worker.database import Database
-from worker.grants import RENEWAL, Credentials, Grant, GrantKind, GrantTokens
+from worker.grants import Credentials, Grant, GrantKind
+from worker.renewing import RENEWAL, GrantTokens
 from worker.settings import SettingsError
 from worker.vault import Vault
 

@@ -8,11 +8,15 @@ import alembic.command
 import alembic.config
 import pytest
 import sqlalchemy as sa
+from cryptography.fernet import Fernet
+from pydantic import SecretStr
 
-from worker import attempts
+from integrations.oauth import TokenSet
+from worker import attempts, grants
 from worker.claims import settle
 from worker.database import Database, open_database
 from worker.jobs import State
+from worker.vault import Vault
 from worker.verdicts import Done
 
 from .ledger import THEN, at, for_lead, must_claim, record, states
@@ -78,7 +82,7 @@ def test_going_back_gives_each_attempt_the_calls_of_its_batch(old: Database):
 
 
 def test_an_upgrade_whose_indexes_were_broken_off_is_simply_run_again(old: Database):
-    migrate("head")
+    alembic.command.upgrade(CONFIG, "0003")
     with old.begin() as session:  # as if it had died before it could say that it was through
         session.execute(sa.text("UPDATE alembic_version SET version_num = '0002'"))
         session.execute(sa.text("DROP INDEX ix_jobs_lead_state"))
@@ -93,6 +97,27 @@ def test_old_code_goes_on_with_the_new_tables_until_it_is_exchanged(old: Databas
             "INSERT INTO attempts (job_id, ended_at, verdict, sentence, batch, calls) VALUES (1, '2026-09-14', 'done', '', 1, '[]')"
         )
         session.execute(tried)
+
+
+def test_each_connection_goes_on_with_the_grant_that_was_its_own(old: Database):
+    made = "INSERT INTO grants (vendor, connection, kind, version, granted_at) VALUES ('kommo', 'acme', 'long_lived', 1, '2026-09-14')"
+    with old.begin() as session:
+        session.execute(sa.text(made))
+    migrate("head")
+    with old.reading() as session:
+        found = grants.find(session, "kommo", "acme")
+    assert found is not None
+    assert (found.kind, found.connection) == ("long_lived", "acme")
+    with old.begin() as session:
+        token = TokenSet("token", at(60), "refresh")
+        vault = Vault([SecretStr(Fernet.generate_key().decode())])
+        grants.store_consent(
+            session, vault, vendor="kommo", connections=["acme"], who="7", token=token, client_id="app",
+            client_secret="secret", now=THEN,
+        )  # fmt: skip
+    migrate("0003")
+    with old.reading() as session:
+        assert session.scalar(sa.text("SELECT count(*) FROM grants")) == 0  # old code could not renew a consent
 
 
 def test_a_migration_does_not_stand_in_the_receivers_way_for_long(old: Database):
