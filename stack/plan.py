@@ -15,7 +15,7 @@ CONNECTION = "demo"
 OWN_NAMES = (
     "DATABASE_URL", "REDIS_URL", "PUBLIC_URL", "PORT", "SECRET_KEYS", "ADMIN_PASSWORD", "CONNECTIONS_FILE", "COLUMNS",
 )  # fmt: skip
-OWN_PREFIXES = ("BRIDGE_", "KOMMO_", "XERO_", "CONSOLE_", "FLOWER_", "CELERY_", "GUNICORN_", "WEB_CONCURRENCY", "KEEP_")
+OWN_PREFIXES = ("BRIDGE_", "KOMMO_", "XERO_", "CONSOLE_", "FLOWER_", "CELERY_", "GUNICORN_", "WEB_CONCURRENCY", "KEEP_", "NOTIFY_", "SMTP_")
 """A trial must never meet real accounts, so nothing that could name one is inherited."""
 
 
@@ -41,7 +41,7 @@ def environment(
         "DATABASE_URL": database_url or f"sqlite:///{folder.resolve() / 'bridge.db'}",
         "REDIS_URL": redis_url,
         "PUBLIC_URL": f"http://127.0.0.1:{listen['PORT']}",
-        "CONSOLE_URL": f"http://127.0.0.1:{listen['CONSOLE_PORT']}",
+        "CONSOLE_URL": f"http://localhost:{listen['CONSOLE_PORT']}",  # of plain http, Xero takes no other name (xero.md 1.1)
         "SECRET_KEYS": base64.urlsafe_b64encode(secrets.token_bytes(32)).decode(),
         "ADMIN_PASSWORD": secrets.token_urlsafe(12),
         "CONNECTIONS_FILE": str(write_connections(folder, sandbox)),

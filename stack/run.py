@@ -13,7 +13,7 @@ from stack.redis import find, free_port
 from stack.screen import Progress
 from stack.trial import Trial, trial
 
-KINDS = {"web": 1, "worker": 1, "beat": 1, "flower": 1}
+KINDS = {"web": 1, "worker": 1, "beat": 1, "console": 1, "flower": 1}
 
 USUAL_PORTS = {
     "PORT": 8000,
@@ -73,6 +73,7 @@ def addresses(running: Trial) -> str:
         f"  Xero      {pages}/xero/    see its invoice, have it paid; or raise one by hand",
         f"  traffic   {pages}/traffic  webhooks sent, calls that came, budgets left",
         f"  faults    {pages}/faults   what goes wrong, on request",
+        f"  console   {settings['CONSOLE_URL']}  (password: {settings['ADMIN_PASSWORD']})",
         f"  Flower    {processes['flower.1'].url}  (operator / {settings['ADMIN_PASSWORD']})",
         f"  receiver  {processes['web.1'].url}/readyz",
         f"  logs      {ROOT / 'var' / 'run' / 'logs'}",

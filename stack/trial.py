@@ -47,7 +47,7 @@ def trial(
             finally:
                 say("stopping")
                 sandbox.close()
-                for kind in ("flower", "beat", "worker", "web"):
+                for kind in ("flower", "console", "beat", "worker", "web"):
                     processes.stop(*processes.of(kind))
 
 

@@ -121,5 +121,5 @@ def product(
 
 def stop_all(processes: Processes) -> None:
     """Asked first are those who would ask the others."""
-    for kind in ("flower", "beat", "worker", "web"):
+    for kind in ("flower", "console", "beat", "worker", "web"):
         processes.stop(*processes.of(kind))
