@@ -5,6 +5,7 @@ Used for the request only: who renews a token, and where it is kept, is the work
 
 import base64
 import json
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -109,6 +110,11 @@ def kommo_consent(oauth_url: str, client_id: str, *, state: str) -> str:
     return f"{oauth_url}?{urlencode({'client_id': client_id, 'state': state, 'mode': 'popup'})}"
 
 
+def xero_scopes(*, broad: bool) -> tuple[str, ...]:
+    """What a person is asked to consent to at Xero: the broad scopes only for an app that is old enough (XERO_BROAD_SCOPES)."""
+    return XERO_BROAD_CONSENT_SCOPES if broad else XERO_CONSENT_SCOPES
+
+
 def xero_consent(login_url: str, client_id: str, redirect_uri: str, scopes: Iterable[str], *, state: str) -> str:
     """The address where a person lets us into Xero organisations (xero.md 1.1)."""
     asked = {
@@ -199,6 +205,33 @@ def client_credentials(
     """
     asked = {"grant_type": "client_credentials", "scope": " ".join(scopes)}
     return _ask(_xero(identity_url), Client(client_id, client_secret), asked, now=now, timeouts=timeouts)
+
+
+def kommo_subdomain(
+    base_url: str, refresh_token: str, *, timeouts: tuple[float, float] = RENEWAL_TIMEOUTS
+) -> str | None:
+    """The present subdomain of the account that the refresh token is for, from the shared API host (kommo.md 1.2).
+
+    None where the host does not know it; Unreachable or Broken where it does not say. The token is not spent.
+    """
+    path = "/oauth2/account/current/subdomain"
+    url, call = f"{base_url.rstrip('/')}{path}", f"GET {path}"
+    with requests.Session() as session:
+        session.trust_env = not is_loopback(url)
+        try:
+            answer = session.get(
+                url, headers={"X-Refresh-Token": refresh_token}, timeout=timeouts, allow_redirects=False
+            )
+            if 400 <= answer.status_code < 500:
+                return None
+            said = answer.json().get("subdomain") if answer.ok else ""
+        except requests.JSONDecodeError:
+            said = ""
+        except requests.RequestException as error:
+            raise Unreachable("kommo", call, type(error).__name__) from None
+    if not re.fullmatch(r"[a-z0-9-]{1,63}", str(said).lower()):
+        raise Broken("kommo", call, "no subdomain where one was due", status=answer.status_code)
+    return str(said).lower()
 
 
 def _ask(

@@ -65,18 +65,23 @@ class GrantUse(Base):
     connection: Mapped[str] = mapped_column(sa.Text, primary_key=True)
     vendor: Mapped[str] = mapped_column(sa.Text, primary_key=True)
     grant_id: Mapped[int] = mapped_column(sa.ForeignKey(Grant.id), index=True)
+    tenant_id: Mapped[str | None] = mapped_column(sa.Text)  # the organisation that was chosen of several
     refusal: Mapped[str | None] = mapped_column(sa.Text)  # why it does not let in this connection, while it does others
     refused_at: Mapped[datetime | None] = mapped_column(UtcTime)
 
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """What a token request needs: our app, and for a consent its refresh token and where to renew it."""
+    """What a token request needs: our app, and for a consent its refresh token and where to renew it.
+
+    `api_domain` is the host of Kommo's that knows where an account has moved to (kommo.md 1.2).
+    """
 
     client_id: str
     client_secret: str = field(repr=False)
     refresh_token: str | None = field(default=None, repr=False)
     subdomain: str | None = None
+    api_domain: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,12 +162,27 @@ def _use(session: Session, grant: Grant, vendor: str, connections: list[str]) ->
     session.add(grant)
     session.flush()
     for connection in connections:
-        session.merge(GrantUse(connection=connection, vendor=vendor, grant_id=grant.id, refusal=None, refused_at=None))
+        use = session.get(GrantUse, (connection, vendor)) or GrantUse(connection=connection, vendor=vendor)
+        use.grant_id = grant.id
+        session.add(use)
+    session.flush()
     # whoever consented again has connected the organisations that were removed, too
     session.execute(sa.update(GrantUse).where(GrantUse.grant_id == grant.id).values(refusal=None, refused_at=None))
     session.flush()
     used = sa.select(GrantUse.grant_id)
     session.execute(sa.delete(Grant).where(Grant.vendor == vendor, Grant.id.not_in(used)))
+
+
+def choose_tenant(session: Session, connection: str, tenant_id: str | None) -> None:
+    """Remember which organisation a connection works with, of several that its consent reaches; consenting again changes nothing of it."""
+    mine = sa.and_(GrantUse.connection == connection, GrantUse.vendor == "xero")
+    session.execute(sa.update(GrantUse).where(mine).values(tenant_id=tenant_id))
+
+
+def chosen_tenant(session: Session, connection: str) -> str | None:
+    """The organisation that was chosen for a connection; None where there was nothing to choose."""
+    use = session.get(GrantUse, (connection, "xero"))
+    return use.tenant_id if use else None
 
 
 def find(session: Session, vendor: str, connection: str) -> Grant | None:

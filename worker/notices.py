@@ -22,6 +22,7 @@ class Notice(Base):
     connection: Mapped[str] = mapped_column(sa.Text)  # empty for what is about the installation
     about: Mapped[str] = mapped_column(sa.Text)
     sentence: Mapped[str] = mapped_column(sa.Text)
+    confirmed: Mapped[bool]  # seen twice, or sure at once: what passes within a minute is told to nobody
     since: Mapped[datetime] = mapped_column(UtcTime)
     ended_at: Mapped[datetime | None] = mapped_column(UtcTime)
 

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 import structlog
 
 from integrations.errors import CallError, Missing, RateLimited, Refusal, Unauthorised, Unreachable
-from integrations.oauth import TokenSet, is_lost
+from integrations.oauth import TokenSet, claims, is_lost
 from worker import grants, routes
 from worker.database import Database, changed_rows
 from worker.grants import ASKING, Credentials, Grant, GrantKind, GrantUse
@@ -130,7 +130,10 @@ class GrantTokens:
 
     def _ask(self, grant: Grant) -> TokenSet:
         secret, pair = self._vault.open(grant.client_secret), self._vault.open(grant.refresh_token)
-        credentials = Credentials(grant.client_id or "", secret or "", pair, grant.subdomain)
+        domain = claims(self._vault.open(grant.access_token) or "").get("api_domain")
+        credentials = Credentials(
+            grant.client_id or "", secret or "", pair, grant.subdomain, str(domain) if domain else None
+        )
         try:
             return self._request(credentials)
         except CallError as error:

@@ -116,6 +116,26 @@ def _broker(value: str) -> str:
     return value
 
 
+def _mail_address(value: str | None) -> str | None:
+    if value is not None and not re.fullmatch(r"[^@\s,<>]+@[^@\s,<>]+", value):
+        raise ValueError("it is not one e-mail address, as operator@acme.com")
+    return value
+
+
+def _mail_server(value: SecretStr | None) -> SecretStr | None:
+    if value is not None and not re.match(r"smtps?://[^/\s]+", value.get_secret_value()):
+        raise ValueError(
+            "it must be like smtp://user:password@host:587, or begin with smtps:// (letters like @ in a password as %40)"
+        )
+    return value
+
+
+def _secret_address(value: SecretStr | None) -> SecretStr | None:
+    if value is not None:
+        _address(value.get_secret_value())
+    return value
+
+
 Secrets = Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(_parts)]
 Address = Annotated[str, AfterValidator(_address)]
 Port = Annotated[int, Field(ge=1, le=65535)]
@@ -212,12 +232,27 @@ class Settings(BaseSettings):
     xero_api_url: Address = "https://api.xero.com"
     xero_identity_url: Address = "https://identity.xero.com"
     xero_login_url: Address = "https://login.xero.com"
+    # An app that was made before 2 March 2026 may not know the granular scopes yet (xero.md 1.8).
+    xero_broad_scopes: bool = False
+    notify_email: Annotated[str | None, AfterValidator(_mail_address)] = None
+    smtp_url: Annotated[SecretStr | None, AfterValidator(_mail_server)] = None
+    notify_webhook_url: Annotated[SecretStr | None, AfterValidator(_secret_address)] = None
     timing: Timing = Field(default=Timing(), validation_alias="bridge")
     keeping: Keeping = Field(default=Keeping(), validation_alias="keep")
 
     def kommo_base(self, subdomain: str) -> str:
         """The address of an account's API host."""
         return self.kommo_api_url.replace("{subdomain}", subdomain)
+
+    def redirect_url(self, vendor: Literal["kommo", "xero"]) -> str:
+        """Where a person comes back to from the vendor's consent page; it must be registered there to the letter."""
+        return f"{self.console_url}/oauth/{vendor}/callback"
+
+    @model_validator(mode="after")
+    def _mail_goes_somewhere(self) -> Self:
+        if (self.notify_email is None) != (self.smtp_url is None):
+            raise ValueError("NOTIFY_EMAIL and SMTP_URL belong together; set both or neither")
+        return self
 
     def kommo_webhook_url(self) -> str:
         """The address to register at Kommo: with the newest token. Holds a secret: not for logs."""

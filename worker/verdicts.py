@@ -70,6 +70,11 @@ RECONNECT = {
 }
 
 
+def reconnect(reason: Refusal, vendor: str) -> str:
+    """Why jobs wait that a vendor does not let in, and what a person does about it: by this they are found once it is done."""
+    return RECONNECT[reason].format(vendor=vendor.title(), command=vendor)
+
+
 def capped(verdict: Verdict, attempts: int) -> Verdict:
     """The same verdict, unless it is one failure too many: nothing is tried for ever, whoever decided to wait."""
     if not isinstance(verdict, Wait) or not verdict.counts or attempts + 1 < MAX_ATTEMPTS:
@@ -94,8 +99,7 @@ def verdict_on(
         case RateLimited():
             return Wait(error.retry_after, f"waits for a turn at {error.vendor}", counts=False, hard=not error.own)
         case Unauthorised():
-            sentence = RECONNECT[error.reason].format(vendor=error.vendor.title(), command=error.vendor)
-            return Wait(RECONNECT_WAIT, sentence, counts=False)
+            return Wait(RECONNECT_WAIT, reconnect(error.reason, error.vendor), counts=False)
         case OutcomeUnknown():
             why = f"{error.vendor} gave no answer to a write: nothing is repeated before we have looked ({error})"
             return Wait(quiet, why, hard=True)  # an event tells nothing of that write

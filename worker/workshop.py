@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from functools import cached_property
+from functools import cached_property, partial
 from zoneinfo import ZoneInfo
 
 from redis import Redis
@@ -13,8 +13,8 @@ from integrations.script import open_redis
 from integrations.turns import Priority, Turns
 from integrations.wire import CallRecord, Wire, always, ignore
 from integrations.xero.client import Xero
+from worker import asking, facts, grants, routes
 from worker import connections as connections_file
-from worker import facts, grants, routes
 from worker.budgets import Budgeted, kommo_budget, xero_budget
 from worker.connections import Connection
 from worker.database import Database, open_database
@@ -176,8 +176,9 @@ class Workshop:
     def tokens(self, vendor: str, connection: str) -> GrantTokens:
         """The connection's tokens at this vendor."""
         return GrantTokens(
-            self.database, self.vault, vendor=vendor, connection=connection, request=self._request_token, now=self.now
-        )
+            self.database, self.vault, vendor=vendor, connection=connection, request=partial(self._request_token, vendor),
+            now=self.now,
+        )  # fmt: skip
 
     def close(self) -> None:
         """Close what is open."""
@@ -198,10 +199,8 @@ class Workshop:
             )
         return self._wires[known]
 
-    def _request_token(self, credentials: Credentials) -> oauth.TokenSet:
-        return oauth.client_credentials(
-            self.settings.xero_identity_url, credentials.client_id, credentials.client_secret, now=self.now()
-        )
+    def _request_token(self, vendor: str, credentials: Credentials) -> oauth.TokenSet:
+        return asking.ask(self.settings, vendor, credentials, now=self.now())
 
     def _zone(self, name: str) -> ZoneInfo:
         with self.database.reading() as session:
