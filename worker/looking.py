@@ -49,8 +49,15 @@ class XeroSide:
 
 
 def kommo_client(workshop: Workshop, connection: Connection) -> Kommo:
-    """A client for the account that the file names; no day is written to a field with it, so its zone is of no matter."""
-    return workshop.kommo(connection, connection.kommo_subdomain, ZoneInfo("UTC"), priority=Priority.NEW)
+    """A client for the account that the file names; no day is written to a field with it, so its zone is of no matter.
+
+    An account that has got another subdomain since is asked there: `setup` knew it by the one in the file.
+    """
+    with workshop.database.reading() as session:
+        route = routes.load(session, connection.name)
+    known = route is not None and connection.kommo_subdomain in route.subdomains
+    subdomain = route.subdomain if route is not None and known else connection.kommo_subdomain
+    return workshop.kommo(connection, subdomain, ZoneInfo("UTC"), priority=Priority.NEW)
 
 
 def look_at_kommo(kommo: Kommo, connection: Connection) -> KommoSide:

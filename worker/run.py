@@ -9,7 +9,7 @@ import structlog
 
 from integrations.errors import CallError, LeaseLost, OutcomeUnknown, Unauthorised
 from integrations.wire import CallRecord
-from worker import choosing, claims
+from worker import choosing, claims, moving
 from worker.claims import Claim, Claimed
 from worker.handlers import HANDLERS, MOST, PRIORITIES
 from worker.jobs import Kind, Ring
@@ -94,6 +94,8 @@ def _judge(workshop: Workshop, claim: Claim, attempts: int, error: Exception) ->
 def _log_error(workshop: Workshop, claim: Claim, jobs: Sequence[Claimed], error: Exception) -> None:
     if isinstance(error, Unauthorised):
         workshop.tokens(error.vendor, claim.connection).refused(error.reason, error.call)
+    if isinstance(error, CallError):
+        moving.follow(workshop, claim.connection, error)
     expected = isinstance(error, NOBODYS_FAULT)
     log.log(
         20 if expected else 40, "attempt_broke", kind=claim.kind, connection=claim.connection,

@@ -7,7 +7,7 @@ from celery.signals import worker_process_shutdown
 
 from integrations.errors import CallError, Unauthorised
 from worker import canary as canaries
-from worker import reconciling
+from worker import moving, reconciling
 from worker.app import app, settings
 from worker.jobs import Kind
 from worker.run import attempt
@@ -57,6 +57,7 @@ def reconcile(connection: str) -> None:
     except CallError as error:  # beat asks again within a minute
         if isinstance(error, Unauthorised):
             workshop().tokens(error.vendor, connection).refused(error.reason, error.call)
+        moving.follow(workshop(), connection, error)
         log.warning("reconcile_put_off", connection=connection, why=describe(error))
 
 
