@@ -3,6 +3,7 @@
 import hashlib
 import hmac
 import secrets
+from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,6 +15,8 @@ from sandbox.kommo.tokens import ALL_SCOPES, Grant, Tokens
 CODE_LIFE_S, ACCESS_LIFE_S, REFRESH_LIFE_S = 20 * 60, 86_400, 90 * 86_400
 # a token's life is told in whole seconds, so that one of less than a second could not be told truly
 SHORTEST_S = 1.0
+# a code must come back through a browser, which no time factor makes faster
+SHORTEST_CODE_S = 5.0
 # codes and refresh tokens are hex, begin like this, and are about so long (kommo.md 2.1, 2.2)
 HEAD, CODE_BYTES, REFRESH_BYTES = "def502", 430, 492
 # how many requests for tokens the books remember
@@ -132,12 +135,12 @@ class Grants:
         self._codes: dict[str, Code] = {}
         self._refresh: dict[str, RefreshToken] = {}
         self.integrations: dict[str, Integration] = {}
-        self.requests: list[Request] = []
+        self.requests: deque[Request] = deque(maxlen=KEPT)
 
     def consent(self, integration: Integration, user_id: int) -> Code:
         """An admin has said yes: the code for it, good for 20 minutes, once."""
         integration.is_installed = True
-        dies_at = self._clock.ticks() + self._clock.lasts(CODE_LIFE_S)
+        dies_at = self._clock.ticks() + max(self._clock.lasts(CODE_LIFE_S), SHORTEST_CODE_S)
         code = Code(_opaque(CODE_BYTES), integration.client_id, user_id, integration.scopes, dies_at)
         self._codes[code.value] = code
         return code
@@ -215,7 +218,7 @@ class Grants:
         dies_at = self._clock.ticks() + self._clock.lasts(REFRESH_LIFE_S)
         refresh = RefreshToken(_opaque(REFRESH_BYTES), client_id, user_id, scopes, dies_at, born_of)
         self._refresh[refresh.value] = refresh
-        return Given(access, refresh.value, int(access.expires_at - self._clock.stamp()))
+        return Given(access, refresh.value, int(max(self._clock.lasts(ACCESS_LIFE_S), SHORTEST_S)))
 
     # --- ends ---
 
@@ -259,8 +262,7 @@ class Grants:
     # --- books ---
 
     def _note(self, asked: Asked, hint: str) -> None:
-        made = Request(self._clock.now(), asked.client_id, asked.grant_type, asked.spent, hint)
-        self.requests = [*self.requests[-KEPT:], made]
+        self.requests.append(Request(self._clock.now(), asked.client_id, asked.grant_type, asked.spent, hint))
 
     def shown(self) -> list[dict[str, Any]]:
         """Every refresh token since the start. `state`: fresh, spent (good until the new pair is used), dead."""

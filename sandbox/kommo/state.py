@@ -46,7 +46,7 @@ class State:
         """An account with nothing in it; tokens stay, so that clients stay connected over a reset."""
         self.account = Account(id=30896271, subdomain="acme")
         self.former_subdomains: set[str] = set()
-        self.grants.requests = []
+        self.grants.requests.clear()
         self.users: dict[int, User] = {}
         self.pipelines: dict[int, Pipeline] = {}
         self.leads: dict[int, Lead] = {}

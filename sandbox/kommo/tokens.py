@@ -46,8 +46,9 @@ class Tokens:
         born_of: str = "",
     ) -> Grant:
         """`life_s` is in the vendor's time, and at least `least_s` here; the token's `exp` says when it really ends here."""
-        now = self._clock.stamp()
-        expires_at = now + max(self._clock.lasts(life_s), least_s)
+        moment = self._clock.now().timestamp()
+        now = int(moment)
+        expires_at = moment + max(self._clock.lasts(life_s), least_s)
         claims = {
             "aud": client_uuid,
             "jti": uuid.uuid4().hex * 2,
@@ -70,7 +71,7 @@ class Tokens:
     def find(self, token: str) -> Grant | None:
         """The grant that lets in, None for expired, revoked and unknown ones alike."""
         grant = self._grants.get(token)
-        if grant is None or grant.revoked or self._clock.stamp() >= grant.expires_at:
+        if grant is None or grant.revoked or self._clock.now().timestamp() >= grant.expires_at:
             return None
         return grant
 
@@ -88,10 +89,11 @@ class Tokens:
         return self._end([one for one in self._grants.values() if one.client_uuid == client_uuid], expire=False)
 
     def _end(self, those: list[Grant], *, expire: bool) -> int:
-        ending = [grant for grant in those if not grant.revoked and self._clock.stamp() < grant.expires_at]
+        now = self._clock.now().timestamp()
+        ending = [grant for grant in those if not grant.revoked and now < grant.expires_at]
         for grant in those:
             if expire:
-                grant.expires_at = min(self._clock.stamp(), grant.expires_at)
+                grant.expires_at = min(now, grant.expires_at)
             else:
                 grant.revoked = True
         return len(ending)

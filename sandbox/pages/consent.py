@@ -67,8 +67,8 @@ def refuse(vendor: str, error: str, why: str, code: int = 400) -> Response:
 def _closed(answer: Response, back_to: str = "") -> Response:
     """No frame may show it. Browsers hold the redirect that follows a form to `form-action` too."""
     url = urlsplit(back_to)
-    policy = POLICY.replace("form-action 'self'", f"form-action 'self' {url.scheme}://{url.netloc}" if back_to else "")
-    answer.headers["Content-Security-Policy"] = policy.replace("; ;", ";")
+    forms_to = f"'self' {url.scheme}://{url.netloc}" if back_to else "'none'"
+    answer.headers["Content-Security-Policy"] = POLICY.replace("form-action 'self'", f"form-action {forms_to}")
     answer.headers["X-Frame-Options"] = "DENY"
     answer.headers["Referrer-Policy"] = "no-referrer"
     return answer

@@ -145,6 +145,7 @@ def _grants(part: Blueprint, state: State, kit: Kit) -> None:
     def forget() -> ResponseReturnValue:
         with state.lock:
             state.revoke(state.apps[APP_CLIENT_ID])
+            state.tokens.expire_all(kit.clock.now(), people_only=True)
             state.apps[APP_CLIENT_ID] = make_app(state)
         return "", 204
 

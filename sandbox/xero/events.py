@@ -64,9 +64,13 @@ def sign(body: bytes, key: str) -> str:
 
 
 def spoil(signature: str, probe: int) -> str:
-    """A signature that is wrong in one character; the first time just by its case."""
+    """A signature that is wrong in one character: by its case, then at the end (who compares the head takes it), then elsewhere.
+
+    The end is the last character whose bits all count, so that it is wrong for those too who decode it first (xero.md 9.3, 9.5).
+    """
     letters = [at for at, sign in enumerate(signature) if sign.isalpha()]
-    at = letters[probe % len(letters)] if letters else 0
+    last = len(signature.rstrip("=")) - 2
+    at = letters[len(letters) // 2] if probe == 0 else last if probe == 1 else (probe - 2) % last
     wrong = signature[at].swapcase() if probe == 0 else "A" if signature[at] != "A" else "B"
     return signature[:at] + wrong + signature[at + 1 :]
 
@@ -85,7 +89,7 @@ class Target:
     sequence: int = 0
     failing: set[int] = field(default_factory=set)  # deliveries that are being tried again
     stored: list[Event] = field(default_factory=list)
-    problem: str = ""
+    problem: str = "Intent to receive required"
 
 
 class Webhooks:
@@ -199,7 +203,7 @@ class Webhooks:
     # --- the developer's portal ---
 
     def set_target(self, url: str, key: str) -> None:
-        """A new or changed address: nothing is sent before it has proved its intent to receive."""
+        """A new or changed address or key: nothing is sent before it has proved its intent to receive."""
         with self._lock:
             before = self.target
             self.target = Target(url, key)

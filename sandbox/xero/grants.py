@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import secrets
+from collections import deque
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -15,6 +16,8 @@ from sandbox.xero.tokens import LIFE, App, Token, Tokens, jwt
 CODE_LIFE, REFRESH_LIFE, GRACE = 300.0, 60 * 86_400.0, 1800.0
 # a token's life is told in whole seconds, so that one of less than a second could not be told truly
 SHORTEST = 1.0
+# a code must come back through a browser, which no time factor makes faster
+SHORTEST_CODE = 5.0
 # how many requests for tokens the books remember
 KEPT = 10_000
 
@@ -125,7 +128,7 @@ class Grants:
         self._switches = switches
         self._codes: dict[str, Code] = {}
         self._refresh: dict[str, RefreshToken] = {}
-        self.requests: list[Request] = []
+        self.requests: deque[Request] = deque(maxlen=KEPT)
 
     # --- consent ---
 
@@ -152,7 +155,7 @@ class Grants:
         granted.scopes = connection.scopes
         if self._switches["second_consent"] == "ends":
             self.revoke(app.client_id, person.id)
-        dies_at = self._clock.ticks() + self._clock.lasts(CODE_LIFE)
+        dies_at = self._clock.ticks() + max(self._clock.lasts(CODE_LIFE), SHORTEST_CODE)
         code = Code(secrets.token_urlsafe(32), granted, redirect_uri, challenge, dies_at)
         self._codes[code.value] = code
         return code
@@ -249,7 +252,7 @@ class Grants:
     # --- books ---
 
     def note(self, client_id: str, grant_type: str, spent: str, error: str = "") -> None:
-        self.requests = [*self.requests[-KEPT:], Request(self._clock.now(), client_id, grant_type, spent, error)]
+        self.requests.append(Request(self._clock.now(), client_id, grant_type, spent, error))
 
     def shown(self) -> list[dict[str, Any]]:
         """Every refresh token since the start. `state`: fresh, spent (replaced, good for the rest of the grace), dead."""

@@ -72,7 +72,7 @@ class State:
             self.organisations: dict[str, Organisation] = {}
             self.apps.clear()
             self.tokens.forget_apps_own()
-            self.grants.requests = []
+            self.grants.requests.clear()
             self.limiter = Limiter(self.switches, self.kit.clock.lasts)
             self.keys: Keys[Answer] = Keys(self.kit.clock.lasts)
             self.complaints: Counter[str] = Counter()

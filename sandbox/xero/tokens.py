@@ -153,11 +153,11 @@ class Tokens:
         self.issued = 0
 
     def expire_all(self, now: datetime, *, people_only: bool = False) -> int:
-        """As if their time were over; says how many."""
+        """As if their time were over; says how many died of it."""
         ended = {
-            value: replace(token, dies_at=0.0, dies_on=min(now, token.dies_on))
+            value: replace(token, dies_at=0.0, dies_on=now)
             for value, token in self._tokens.items()
-            if token.user_id or not people_only
+            if (token.user_id or not people_only) and token.dies_on > now
         }
         self._tokens |= ended
         return len(ended)
