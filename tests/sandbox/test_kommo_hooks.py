@@ -211,9 +211,19 @@ def test_subscriptions_are_kept_by_destination(stand: Stand):
     stand.write("DELETE", "/webhooks", {"destination": "https://a.example/h"}, 404)
 
 
-def test_the_base_plan_has_no_webhooks(stand: Stand):
+def test_the_base_plan_has_no_webhooks_but_those_of_a_stage(stand: Stand, receiver: Receiver):
+    stand.subscribe(f"{receiver.url}/account", "add_lead", "status_lead")
+    stand.tell("/kommo/digital-pipeline", {"pipeline": "Sales", "stage": "Payment approved", "url": receiver.url})
     stand.switch(plan="Base")
     assert stand.api("GET", "/webhooks").status_code == 402
+    stand.switch(no_plan_status=403)
+    assert stand.api("POST", "/webhooks", {"destination": receiver.url, "settings": ["add_lead"]}).status_code == 403
+    lead = stand.lead()
+    stand.tell("/kommo/leads/move", {"ids": [lead], "stage": "Payment approved"})
+    receiver.wait(1)
+    assert [hook["target"] for hook in stand.ask("/webhooks")] == [receiver.url]
+    stand.switch(plan="Advanced")
+    assert stand.get("/webhooks")["_total_items"] == 1
 
 
 def test_a_merge_deletes_one_lead_and_updates_the_other(stand: Stand, receiver: Receiver):

@@ -36,14 +36,15 @@ class Client:
         pressed = self.page(**other).press("Allow access", place=organisation, person=person)
         return heard(pressed)[1]["code"]
 
-    def ask(self, *, in_body: bool = False, **form: str) -> requests.Response:
+    def ask(self, *, in_body: bool = False, **form: Any) -> requests.Response:
         own = {"client_id": self.id, "client_secret": self.secret}
         auth = None if in_body else (self.id, self.secret)
         sent = form | own if in_body else form
         return requests.post(f"{self.office.url}/connect/token", data=sent, auth=auth, timeout=10)
 
     def exchange(self, code: str, **other: str) -> requests.Response:
-        return self.ask(grant_type="authorization_code", code=code, **({"redirect_uri": HOME} | other))
+        form: dict[str, Any] = {"grant_type": "authorization_code", "code": code, "redirect_uri": HOME} | other
+        return self.ask(**form)
 
     def connect(self, **how: str) -> dict[str, Any]:
         found: dict[str, Any] = self.exchange(self.code(**how)).json()
@@ -269,7 +270,7 @@ def test_a_challenge_wants_its_verifier(client: Client):
 
 @pytest.mark.parametrize("in_body", [False, True])
 def test_the_client_may_name_itself_in_either_place(client: Client, in_body: bool):
-    form = {"grant_type": "authorization_code", "code": client.code(), "redirect_uri": HOME}
+    form: dict[str, Any] = {"grant_type": "authorization_code", "code": client.code(), "redirect_uri": HOME}
     tokens = client.ask(in_body=in_body, **form).json()
     answer = client.ask(in_body=in_body, grant_type="refresh_token", refresh_token=tokens["refresh_token"])
     assert answer.status_code == 200
@@ -277,7 +278,8 @@ def test_the_client_may_name_itself_in_either_place(client: Client, in_body: boo
 
 def test_a_token_request_is_refused_by_its_first_fault(client: Client):
     tokens = client.connect()
-    url, form = f"{client.office.url}/connect/token", {"grant_type": "refresh_token", "refresh_token": "nonsense"}
+    url = f"{client.office.url}/connect/token"
+    form: dict[str, Any] = {"grant_type": "refresh_token", "refresh_token": "nonsense"}
     assert refusal(client.ask(**form)) == (400, {"error": "invalid_grant"})
     assert refusal(client.ask(grant_type="password")) == (400, {"error": "unsupported_grant_type"})
     assert refusal(client.ask()) == (400, {"error": "invalid_request"})

@@ -30,6 +30,7 @@ class Receiver:
     body: bytes = b""
     cookie: str = ""
     trusts: bool = False  # answers any signature alike
+    reads: Callable[[str], str] = str  # how much of a signature it looks at
     url: str = ""
 
     @property
@@ -37,7 +38,8 @@ class Receiver:
         return [event for body, _ in self.got for event in json.loads(body)["events"]]
 
     def take(self, body: bytes, headers: dict[str, str]) -> int:
-        if headers.get("x-xero-signature") != sign(body, KEY) and not self.trusts:
+        shown = headers.get("x-xero-signature", "")
+        if self.reads(shown) != self.reads(sign(body, KEY)) and not self.trusts:
             return 401
         self.got.append((body, headers))
         return self.status
@@ -112,10 +114,13 @@ def test_the_signature_is_over_the_raw_bytes_with_the_key_as_shown():
 
 def test_a_wrong_signature_is_wrong_in_one_character():
     right = sign(b"x", KEY)
-    for probe in range(3):
-        wrong = spoil(right, probe)
-        assert sum(one != other for one, other in zip(right, wrong, strict=True)) == 1
-    assert spoil(right, 0).lower() == right.lower()
+    wrong = [spoil(right, probe) for probe in range(50)]
+    for each in wrong:
+        assert sum(one != other for one, other in zip(right, each, strict=True)) == 1
+        assert base64.b64decode(each) != base64.b64decode(right)
+    assert wrong[0].lower() == right.lower()
+    assert wrong[1][:40] == right[:40]
+    assert wrong[2][1:] == right[1:]
 
 
 # --- intent to receive ---
@@ -132,6 +137,26 @@ def test_intent_to_receive_asks_once_rightly_and_three_times_wrongly(xero: Offic
         rb'\{"events":\[\],"firstEventSequence": 0,"lastEventSequence": 0, "entropy": "[A-Z]{20}"\}', body
     )
     assert headers["content-type"] == "application/json; charset=utf-8"
+
+
+def test_who_compares_only_the_head_or_without_case_is_found_out(xero: Office, receiver: Receiver):
+    for careless in (str.lower, lambda signature: signature[:40]):
+        receiver.reads = careless
+        verdict = xero.human("/webhook", {"url": receiver.url, "key": KEY})
+        assert (verdict["ok"], verdict["status"]) == (False, "NEW")
+        assert verdict["reasons"] == ["Response to incorrectly signed payload not 401"]
+
+
+def test_nothing_is_sent_before_the_intent_is_proved_and_a_new_key_must_prove_it_again(
+    xero: Office, receiver: Receiver
+):
+    receiver.status = 500
+    xero.human("/webhook", {"url": receiver.url, "key": KEY})
+    receiver.status = 200
+    assert xero.human("/webhook", method="GET")["problem"] == "Response not 200"
+    assert xero.human("/webhook/intent")["status"] == "OK"
+    verdict = xero.human("/webhook", {"url": receiver.url, "key": "another-key"})
+    assert (verdict["ok"], verdict["reasons"]) == (False, ["Response not 200"])
 
 
 @pytest.mark.parametrize(
