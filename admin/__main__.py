@@ -1,6 +1,12 @@
 """`python -m admin`."""
 
-from admin.cli import main
+import sys
 
 if __name__ == "__main__":
-    main(prog_name="python -m admin")
+    try:
+        from admin.cli import main
+        from admin.completion import VARIABLE
+
+        main(prog_name="python -m admin", complete_var=VARIABLE)
+    except KeyboardInterrupt:  # while it still loads; the rest is admin.door's
+        sys.exit(130)

@@ -4,6 +4,7 @@ import logging
 
 import click
 
+from admin.completion import completion
 from admin.connections import connect, set_up
 from admin.door import Careful
 from admin.health import check, status
@@ -17,11 +18,11 @@ from worker import logs
 def main() -> None:
     """Connects Kommo accounts with Xero organisations, and tells how they are doing.
 
-    Exit status: 0 done, 1 refused or failed, 2 wrong usage.
+    Exit status: 0 done, 1 refused or failed, 2 wrong usage, 130 stopped by Ctrl-C.
     """
     logs.configure()
     logging.getLogger().setLevel(logging.WARNING)  # the commands themselves tell an operator what happens
 
 
-for command in (connect, set_up, check, status, jobs, trace, reconcile):
+for command in (connect, set_up, check, status, jobs, trace, reconcile, completion):
     main.add_command(command)

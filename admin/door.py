@@ -14,6 +14,9 @@ from worker.workshop import Workshop
 # A secret that is given as this is read from standard input, so that no shell's history keeps it.
 STDIN = "-"
 
+# What a shell expects of a program that was stopped with Ctrl-C: 128 and the signal's number.
+INTERRUPTED = 130
+
 
 class Careful(click.Group):
     """Turns every error that an operator can mend into its message, on standard error, and exit status 1."""
@@ -22,6 +25,8 @@ class Careful(click.Group):
         """Run the command."""
         try:
             return super().invoke(ctx)
+        except KeyboardInterrupt:
+            ctx.exit(INTERRUPTED)
         except Exception as error:
             message = mends.explain(error)
             if message is None:

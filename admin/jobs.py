@@ -1,21 +1,34 @@
 """`jobs`: which there are, what one is about, the failed ones again, and taking one back."""
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
 
 import click
 
+from admin.completion import connection_names
 from admin.door import as_json, opened
+from admin.listing import deal, invoice, tell_causes, tell_jobs
 from admin.moments import Moment
-from admin.screen import console, table, tell, tell_json, when
+from admin.screen import span, tell, tell_fact, tell_json, when
 from admin.stories import tell_entries
 from worker import replays, traces
+from worker.causes import causes
 from worker.jobs import Kind, State
-from worker.replays import Answer, Filter, JobView, Outcome
+from worker.replays import Answer, Filter, Outcome
+from worker.views import JobView
+from worker.views import view as views_of
 
 # What fits on a screen or two.
 MOST = 50
+
+COUNTED = {
+    Outcome.QUEUED: "{} queued again",
+    Outcome.TWIN: "{} served by another job's run",
+    Outcome.CANCELLED: "{} cancelled",
+    Outcome.REFUSED: "{} refused",
+}
 
 
 def filters(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -25,7 +38,7 @@ def filters(command: Callable[..., Any]) -> Callable[..., Any]:
             "--since", type=Moment(), metavar="WHEN", help="Touched since: 2h, 3d, 2026-09-14, 2026-09-14T08:00."
         ),
         click.option("--error", metavar="TEXT", help="With this in their sentence."),
-        click.option("--connection", metavar="NAME", help="Of this connection."),
+        click.option("--connection", metavar="NAME", shell_complete=connection_names, help="Of this connection."),
         click.option("--kind", type=click.Choice([kind.value for kind in Kind]), help="Of this kind."),
     ):
         command = option(command)
@@ -46,22 +59,34 @@ def jobs() -> None:
 @as_json
 def list_jobs(*, limit: int, is_json: bool, **wanted: Any) -> None:
     """The jobs, the newest first."""
+    meant = _filter(**wanted)
     with opened() as workshop, workshop.database.reading() as session:
-        found = replays.find(session, _filter(**wanted), most=limit)
-        views = replays.view(session, found, now=workshop.now())
+        now = workshop.now()
+        views = views_of(session, replays.find(session, meant, most=limit), now=now)
+        failures = replays.sentences(session, meant) if meant.state is State.FAILED and not is_json else []
     if is_json:
         tell_json(views)
         return
-    columns = ("job", "kind", "connection", "deal", "invoice", "state", "recorded (UTC)", "next (UTC)", "what")
-    table("", columns, [_row(view) for view in views])
-    tell(f"{len(views)} jobs." if len(views) < limit else f"The newest {limit}; --limit shows more.")
+    tell_jobs(views, now=now)
+    _tell_how_many(views, limit)
+    tell_causes(causes(failures), _words(**wanted))
 
 
-def _row(view: JobView) -> tuple[object, ...]:
-    invoice = view.invoice_number or view.invoice_id
-    return (
-        view.id, view.kind, view.connection, view.lead_id, invoice, view.state, view.recorded_at, view.next_at, view.sentence
-    )  # fmt: skip
+def _tell_how_many(views: Sequence[JobView], limit: int) -> None:
+    if not views:
+        tell("No job is meant by that.")
+        return
+    jobs_ = "1 job" if len(views) == 1 else f"{len(views)} jobs"
+    many = f"{jobs_}." if len(views) < limit else f"The newest {limit}; --limit shows more."
+    tell(f"{many} jobs show JOB tells one whole, with links to both systems.")
+
+
+def _words(**wanted: Any) -> list[str]:
+    """The filters but the state and the error, as they were typed: what is listed is what is replayed."""
+    words = [(f"--{name}", wanted[name]) for name in ("kind", "connection") if wanted[name]]
+    if wanted["since"]:
+        words.append(("--since", f"{wanted['since']:%Y-%m-%dT%H:%M:%S}"))
+    return [word for pair in words for word in pair]
 
 
 @jobs.command()
@@ -76,21 +101,27 @@ def show(job: int, *, is_json: bool) -> None:
         return
     view = story.job
     tell(f"Job {view.id}: {view.kind} of {view.connection}, {view.state}", style="bold")
-    for name, value in _facts(view):
-        if value is not None:
-            tell(f"  {name:<10} {when(value) + ' UTC' if isinstance(value, datetime) else value}")
-    console().print()
-    tell_entries(story.entries)
+    for name, value in _facts(view, workshop.now()):
+        if value:
+            tell_fact(name, value)
+    tell("")
+    tell_entries(story.entries, is_of_one=True)
 
 
-def _facts(view: JobView) -> list[tuple[str, object]]:
-    failures = f"{view.failures} in a row" if view.failures else None
-    number = " ".join(part for part in (view.invoice_number, view.invoice_page) if part) or None
+def _facts(view: JobView, now: datetime) -> list[tuple[str, str | None]]:
+    again = f"{when(view.next_at)} UTC, in {span(view.next_at - now)}" if view.next_at and view.next_at > now else None
     return [
-        ("deal", view.deal_page or view.lead_id), ("invoice", number), ("said", view.sentence), ("to do", view.to_do),
-        ("failures", failures), ("recorded", view.recorded_at), ("started", view.started_at), ("ended", view.ended_at),
-        ("next", view.next_at),
-    ]  # fmt: skip
+        ("deal", deal(view)),
+        ("", view.deal_page),
+        ("invoice", invoice(view)),
+        ("", view.invoice_page),
+        ("said", view.sentence),
+        ("to do", view.to_do),
+        ("again", again),
+        ("failures", f"{view.failures} in a row" if view.failures else None),
+        ("recorded", f"{when(view.recorded_at)} UTC"),
+        ("ended", f"{when(view.ended_at)} UTC" if view.ended_at else None),
+    ]
 
 
 @jobs.command()
@@ -117,7 +148,7 @@ def replay(ctx: click.Context, /, ids: tuple[int, ...], *, dry_run: bool, **want
         else:
             answers, rings = replays.replay(workshop.database, ids, now=workshop.now())
             workshop.ring(rings)
-    _tell_answers(ctx, answers)
+    _tell_answers(ctx, answers, dry_run=dry_run)
 
 
 @jobs.command()
@@ -138,13 +169,17 @@ def _filter(**wanted: Any) -> Filter:
     )  # fmt: skip
 
 
-def _tell_answers(ctx: click.Context, answers: Sequence[Answer]) -> None:
+def _tell_answers(ctx: click.Context, answers: Sequence[Answer], *, dry_run: bool = False) -> None:
     """Each on its line, refusals on standard error; exit status 1 if there is one."""
     for answer in answers:
         if answer.outcome is Outcome.REFUSED:
             click.echo(answer.sentence, err=True)
         else:
             tell(answer.sentence)
+    if len(answers) > 1:
+        count = Counter(answer.outcome for answer in answers)
+        told = ", ".join(COUNTED[one].format(count[one]) for one in Outcome if count[one])
+        tell(f"{len(answers)} jobs: {told}.{' Nothing was changed: this was a dry run.' if dry_run else ''}")
     if not answers:
         tell("No job is meant by that.")
     ctx.exit(1 if any(answer.outcome is Outcome.REFUSED for answer in answers) else 0)

@@ -5,6 +5,7 @@ from datetime import datetime
 
 import click
 
+from admin.completion import connection_names
 from admin.door import as_json, opened
 from admin.moments import Moment
 from admin.screen import tell, tell_json
@@ -21,7 +22,7 @@ MISSED = {
 
 
 @click.command()
-@click.argument("name")
+@click.argument("name", shell_complete=connection_names)
 @click.option(
     "--since", type=Moment(), metavar="WHEN", help="From then on, all open invoices included: 2h, 3d, 2026-09-14."
 )

@@ -1,11 +1,12 @@
 """`trace`: the whole story of one deal or invoice, in the order of time."""
 
 from collections.abc import Iterable
+from itertools import groupby
 
 import click
 
 from admin.door import as_json, opened
-from admin.screen import table, tell, tell_json
+from admin.screen import table, tell, tell_fact, tell_json
 from worker import traces
 from worker.traces import Entry, LinkView
 
@@ -33,21 +34,31 @@ def trace(*, lead: int | None, invoice: str | None, is_json: bool) -> None:
 
 
 def _tell_link(link: LinkView) -> None:
-    number = " ".join(part for part in (link.number, link.invoice_page) if part)
-    tell(f"{link.connection}: deal {link.deal_page or link.lead_id or 'not made yet'}", style="bold")
-    tell(f"  invoice  {number or 'none yet'}")
-    for name, value in (("status", link.status), ("waits", link.waits_for), ("file", link.file)):
+    tell(
+        f"{link.connection}: {link.deal_name or f'deal {link.lead_id}' if link.lead_id else 'no deal yet'}",
+        style="bold",
+    )
+    facts = [
+        ("deal", link.deal_page),
+        ("invoice", link.number or "none yet"),
+        ("", link.invoice_page),
+        ("status", link.status),
+        ("waits", link.waits_for),
+        ("file", link.file),
+    ]
+    for name, value in facts:
         if value:
-            tell(f"  {name:<8} {value}")
+            tell_fact(name, value)
+    tell("")
 
 
-def tell_entries(entries: Iterable[Entry]) -> None:
-    """What happened, a line each."""
-    rows = [(f"{entry.at:%Y-%m-%d %H:%M:%S.%f}"[:-3], entry.what, _of(entry), entry.text) for entry in entries]
-    table("", ("when (UTC)", "what", "of", "told"), rows)
+def tell_entries(entries: Iterable[Entry], *, is_of_one: bool = False) -> None:
+    """What happened, a line each, day by day; `is_of_one`: all of one job, which need not be named on each line."""
+    for day, some in groupby(entries, key=lambda entry: f"{entry.at:%Y-%m-%d}"):
+        heads = (f"{day} UTC", "what", *(() if is_of_one else ("job",)), "told")
+        table("", heads, [_row(entry, is_of_one=is_of_one) for entry in some])
 
 
-def _of(entry: Entry) -> str:
-    if entry.job_id is not None:
-        return f"job {entry.job_id}"
-    return f"delivery {entry.delivery_id}" if entry.delivery_id is not None else ""
+def _row(entry: Entry, *, is_of_one: bool) -> tuple[str, ...]:
+    job = () if is_of_one else (str(entry.job_id or ""),)
+    return f"{entry.at:%H:%M:%S.%f}"[:-3], entry.what, *job, entry.text

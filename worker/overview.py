@@ -12,12 +12,16 @@ from worker import budgets, canary, routes
 from worker.beat import CANARY_EVERY
 from worker.budgets import Budget, Budgeted
 from worker.deliveries import Delivery
-from worker.grants import Grant, GrantKind
+from worker.grants import Grant, GrantKind, Standing, standings
 from worker.jobs import Job, State, is_in
+from worker.verdicts import RECONNECT
 from worker.workshop import Workshop
 
 # Two canaries may be late in a burst; three mean that nobody listens.
 CANARY_LATE = timedelta(seconds=3 * CANARY_EVERY)
+
+# Days in which a person has the time to make a new token, and to be reminded of it twice.
+ENDS_SOON = 30
 
 # The newest of those that were not understood: enough to see whether it is one accident or a habit.
 MOST_PROBLEMS = 5
@@ -44,13 +48,14 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class GrantView:
-    """How long a grant lasts; `days_left` None where it is renewed by itself. `refusal` is why the vendor does not let us in."""
+    """How long a grant lasts; `days_left` None where it is renewed by itself. `refusal` is why the vendor does not let us in, `mend` what to do."""
 
     connection: str
     vendor: str
     kind: str
     days_left: int | None
     refusal: str | None
+    mend: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +102,36 @@ def look(workshop: Workshop) -> Overview:
         )
 
 
+def needs(seen: Overview) -> list[str]:
+    """What a person must see to, with the mend, the worst first. Pure."""
+    failed = sum(count.jobs for count in seen.jobs if count.state == State.FAILED)
+    found = list(_silence(seen))
+    found += [f"{grant.connection}: {grant.mend}" for grant in seen.grants if grant.mend]
+    found += _ungranted(seen)
+    if failed:
+        found.append(f"{failed:,} failed job{'s' if failed > 1 else ''}: see jobs list --state failed")
+    if seen.not_understood:
+        count = f"{seen.not_understood:,} webhook{'s were' if seen.not_understood > 1 else ' was'}"
+        found.append(f"{count} not understood: see below")
+    return found
+
+
+def _ungranted(seen: Overview) -> Iterator[str]:
+    granted = {(one.connection, one.vendor) for one in seen.grants}
+    for one in seen.heard:
+        if (one.connection, one.source) not in granted:
+            yield f"{one.connection}: no access to {one.source.title()} yet: admin connect {one.source} {one.connection}"
+
+
+def _silence(seen: Overview) -> Iterator[str]:
+    """Where Redis is down, nobody can have heard a ring."""
+    if problem := next((budget.problem for budget in seen.budgets if budget.problem), None):
+        yield f"{problem} (REDIS_URL): jobs wait until it does"
+    elif seen.is_canary_late:
+        late = f" for {(seen.at - seen.canary_at).total_seconds():.0f} s" if seen.canary_at else " yet"
+        yield f"no worker has heard a ring{late}: start worker and beat (Procfile)"
+
+
 def counts(session: Session) -> list[Count]:
     """How many jobs there are of each kind in each state.
 
@@ -119,14 +154,28 @@ def oldest_due(session: Session, now: datetime) -> datetime | None:
 
 
 def grants(session: Session, now: datetime) -> list[GrantView]:
-    """All grants."""
-    found = session.scalars(sa.select(Grant).order_by(Grant.connection, Grant.vendor))
+    """The grants of all connections."""
     return [
-        GrantView(grant.connection, grant.vendor, grant.kind, days_left(grant, now), grant.refusal) for grant in found
+        GrantView(
+            grant.connection, grant.vendor, grant.kind, days_left(grant, now), grant.refusal, mend_of(grant, now=now)
+        )
+        for grant in standings(session)
     ]
 
 
-def days_left(grant: Grant, now: datetime) -> int | None:
+def mend_of(grant: Standing, *, now: datetime) -> str | None:
+    """What a person must do so that the vendor lets us in, or goes on to; None where nothing is to be done."""
+    vendor, left = grant.vendor.title(), days_left(grant, now)
+    again = f"connect it again (admin connect {grant.vendor} {grant.connection})"
+    if grant.refusal:
+        said = RECONNECT[grant.refusal].format(vendor=vendor, command=grant.vendor)
+        return said.replace(" NAME)", f" {grant.connection})")
+    if left is None or left >= ENDS_SOON:
+        return None
+    return f"the token of {vendor} has ended: {again}" if left < 0 else f"{vendor}'s token ends in {left} days: {again}"
+
+
+def days_left(grant: Grant | Standing, now: datetime) -> int | None:
     """Whole days until a person must connect again; below zero where the time is over, None where it never comes."""
     if grant.kind != GrantKind.LONG_LIVED or grant.expires_at is None:
         return None

@@ -1,6 +1,6 @@
-"""Jobs in an operator's hands: which there are, what one is about, the failed ones again, and taking one back."""
+"""Jobs in an operator's hands: which there are, the failed ones again, and taking one back."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -9,7 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from worker import jobs, links, marks, routes
+from worker import jobs
 from worker.database import Database
 from worker.jobs import InvoiceRef, Job, Kind, LeadRef, Ring, State, Wanted, is_in
 
@@ -32,28 +32,6 @@ class Filter:
     since: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class JobView:
-    """A job as a person sees it, with the deal's page in Kommo and the invoice's in Xero."""
-
-    id: int
-    kind: str
-    state: str
-    connection: str
-    lead_id: int | None
-    deal_page: str | None
-    invoice_id: str | None
-    invoice_number: str | None
-    invoice_page: str | None
-    failures: int
-    sentence: str | None
-    to_do: str
-    recorded_at: datetime
-    started_at: datetime | None
-    ended_at: datetime | None
-    next_at: datetime | None
-
-
 class Outcome(StrEnum):
     """What became of a wish about one job."""
 
@@ -71,6 +49,10 @@ class Answer:
     outcome: Outcome
     sentence: str
     queued_as: int | None = None
+
+
+# Of those that are replayed together, the answer about the first of each connection, kind and subject: one run serves all of them.
+Served = dict[tuple[str, str, str], Answer]
 
 
 def find(session: Session, wanted: Filter, *, most: int | None = None) -> list[Job]:
@@ -108,75 +90,19 @@ def _touched(since: datetime) -> tuple[sa.ColumnElement[bool], ...]:
     return ended, sa.and_(is_in(State.QUEUED), began), sa.and_(is_in(State.RUNNING), began)
 
 
-def view(session: Session, found: Sequence[Job], *, now: datetime) -> list[JobView]:
-    """The jobs as a person sees them."""
-    subdomains = _subdomains(session, {job.connection for job in found})
-    numbers = _numbers(session, found)
-    return [_view(job, subdomains, numbers, now) for job in found]
-
-
-def _view(job: Job, subdomains: dict[str, str], numbers: dict[str, str | None], now: datetime) -> JobView:
-    lead = LeadRef.parse(job.lead) if job.lead else None
-    invoice = InvoiceRef.parse(job.invoice) if job.invoice else None
-    subdomain = subdomains.get(job.connection)
-    return JobView(
-        id=job.id,
-        kind=job.kind,
-        state=job.state,
-        connection=job.connection,
-        lead_id=lead.lead_id if lead else None,
-        deal_page=marks.deal_url(subdomain, lead.lead_id) if lead and subdomain else None,
-        invoice_id=invoice.invoice_id if invoice else None,
-        invoice_number=numbers.get(job.invoice or ""),
-        invoice_page=marks.invoice_page(invoice.invoice_id) if invoice else None,
-        failures=job.attempts,
-        sentence=job.sentence,
-        to_do=_to_do(job, now),
-        recorded_at=job.recorded_at,
-        started_at=job.started_at,
-        ended_at=job.ended_at,
-        next_at=job.due_at if job.state == State.QUEUED else None,
-    )
-
-
-def _to_do(job: Job, now: datetime) -> str:
-    match job.state:
-        case State.FAILED:
-            return f"Mend what it says, then: jobs replay {job.id}. If nobody needs it any more: jobs cancel {job.id}."
-        case State.CANCELLED:
-            return f"Nothing. If it is wanted after all: jobs replay {job.id}."
-        case State.RUNNING:
-            return "Nothing: a worker is at it."
-        case State.QUEUED if job.due_at <= now:
-            return "Nothing: it is due, and goes on as soon as a worker is free."
-        case State.QUEUED:
-            return f"Nothing: it goes on by itself at {job.due_at:%Y-%m-%d %H:%M:%S} UTC."
-    return "Nothing: it is done."
-
-
-def _subdomains(session: Session, names: Iterable[str]) -> dict[str, str]:
-    known = {name: routes.load(session, name) for name in names}
-    return {name: route.subdomain for name, route in known.items() if route}
-
-
-def _numbers(session: Session, found: Sequence[Job]) -> dict[str, str | None]:
-    by_tenant: dict[str, set[str]] = {}
-    for ref in (InvoiceRef.parse(job.invoice) for job in found if job.invoice):
-        by_tenant.setdefault(ref.tenant_id, set()).add(ref.invoice_id)
-    return {
-        str(InvoiceRef(tenant_id, invoice_id)): link.number
-        for tenant_id, ids in by_tenant.items()
-        for invoice_id, link in links.find_invoices(session, tenant_id, ids).items()
-    }
+def sentences(session: Session, wanted: Filter) -> list[str]:
+    """What the jobs say that the filter means, each for itself."""
+    return [job.sentence for job in find(session, wanted) if job.sentence]
 
 
 def replay(database: Database, ids: Sequence[int], *, now: datetime) -> tuple[list[Answer], list[Ring]]:
     """Record the jobs again, each once, and answer what to ring for. The old ones stay as they are until a success closes them."""
     answers: list[Answer] = []
     rings: dict[int, Ring] = {}
+    served: Served = {}
     for batch in _batches(ids):
         with database.begin() as session:
-            some = _replay(session, batch, now=now)
+            some = _replay(session, batch, served, now=now)
             queued = [answer.queued_as for answer in some if answer.queued_as is not None]
             rings |= {ring.job_id: ring for ring in jobs.rings_for(session, queued)}
         answers += some
@@ -185,12 +111,14 @@ def replay(database: Database, ids: Sequence[int], *, now: datetime) -> tuple[li
 
 def preview(session: Session, ids: Sequence[int], *, now: datetime) -> list[Answer]:
     """What `replay` would say, with nothing recorded."""
-    return [answer for batch in _batches(ids) for answer in _replay(session, batch, now=now, is_dry=True)]
+    served: Served = {}
+    return [answer for batch in _batches(ids) for answer in _replay(session, batch, served, now=now, is_dry=True)]
 
 
-def _replay(session: Session, ids: Sequence[int], *, now: datetime, is_dry: bool = False) -> list[Answer]:
+def _replay(
+    session: Session, ids: Sequence[int], served: Served, *, now: datetime, is_dry: bool = False
+) -> list[Answer]:
     found = _by_id(session, ids)
-    served: dict[tuple[str, str, str], Answer] = {}
     answers = []
     for job_id in ids:
         job = found.get(job_id)
@@ -211,7 +139,8 @@ def _replay_one(session: Session, job: Job, *, now: datetime, is_dry: bool) -> A
     twin = session.scalar(sa.select(Job.id).where(*_same(job), Job.state == State.QUEUED))
     queued_as = twin if is_dry else jobs.record(session, [_wish(job)], now=now)[0]
     if twin is not None:
-        sentence = f"job {job.id}: job {twin} about the same is queued already; it goes on now"
+        goes = "would go on now" if is_dry else "goes on now"
+        sentence = f"job {job.id}: job {twin} about the same is queued already; it {goes}"
         return Answer(job.id, Outcome.TWIN, sentence, queued_as)
     if is_dry:
         return Answer(job.id, Outcome.QUEUED, f"job {job.id} would be queued again")

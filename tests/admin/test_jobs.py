@@ -6,16 +6,19 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+from integrations.errors import Refusal
 from tests.admin.conftest import Desk
-from worker import deliveries, jobs, links
+from worker import canary, deliveries, jobs, links
 from worker.attempts import Attempt
 from worker.database import Database
 from worker.deliveries import Received
+from worker.grants import Grant
 from worker.jobs import InvoiceRef, Job, Kind, LeadRef, State, Wanted
 from worker.links import Link
 
 ACCOUNT, TENANT = 30896271, "5b96e86b-418e-48d8-8949-308c14aec278"
 INVOICE = "60aa5d55-a47e-4665-a974-874bb50263b9"
+BODY = b"leads[status][0][id]=7&leads[status][0][name]=Website+%26+shop&leads%5Bstatus%5D%5B1%5D%5Bname%5D=Another"
 SENTENCE = "Xero does not accept this: [bold]no[/bold]"
 
 
@@ -27,9 +30,7 @@ def story(desk: Desk, ledger: Database) -> Desk:
     then = datetime.now(UTC) - timedelta(hours=1)
     lead, invoice = LeadRef(ACCOUNT, 7), InvoiceRef(TENANT, INVOICE)
     with ledger.begin() as session:
-        told = Received(
-            "kommo", b"leads[status][0][id]=7", "form", then, connection="demo", subjects=frozenset({f"lead:{lead}"})
-        )
+        told = Received("kommo", BODY, "form", then, connection="demo", subjects=frozenset({f"lead:{lead}"}))
         delivery, _ = deliveries.keep(session, [told, Received("xero", b"{", "json", then, problem="no JSON")])
         wishes = [
             Wanted("demo", Kind.CREATE_INVOICE, lead=lead, delivery_id=delivery),
@@ -48,10 +49,20 @@ def story(desk: Desk, ledger: Database) -> Desk:
             "vendor": "xero", "method": "PUT", "path": "/api.xro/2.0/Invoices", "status": 503, "ms": 120,
             "request_id": "abc-1", "at": (then + timedelta(seconds=2)).isoformat(), "turn_ms": 40,
         }  # fmt: skip
+        elsewhere = call | {"path": "/api/v4/leads/9/files", "vendor": "kommo", "method": "PUT", "status": 200}
+        wrote = [
+            {
+                "at": call["at"],
+                "lead_id": number,
+                "wrote": {"XERO_INVOICE_NUMBER": "INV-0042", "XERO_SYNC_MESSAGE": "…"},
+                "stage": None,
+            }
+            for number in (7, 9)
+        ]
         session.add(
             Attempt(
                 job_id=done, ended_at=then + timedelta(seconds=3), verdict="wait", sentence="Xero is not well",
-                batch=2, calls=[call],
+                batch=2, calls=[call, elsewhere, *wrote],
             )
         )  # fmt: skip
         session.add(Attempt(job_id=done, ended_at=then + timedelta(seconds=9), verdict="done", sentence="", calls=[]))
@@ -82,6 +93,7 @@ def test_the_list_shows_the_newest_first(story):
     told = story.ask("jobs", "list")
     assert [job["lead_id"] for job in told] == [8, 7, 7]
     assert told[1]["invoice_number"] == "INV-0042"
+    assert told[1]["deal_name"] == "Website & shop"
     assert told[1]["deal_page"] == "https://acme.kommo.com/leads/detail/7"
     assert told[1]["invoice_page"].endswith(INVOICE)
     assert [job["id"] for job in story.ask("jobs", "list", "--limit", "1")] == [told[0]["id"]]
@@ -115,10 +127,14 @@ def test_one_job_is_told_with_every_attempt(story):
     (job,) = by_state(story)["done"]
     said = story.do("jobs", "show", str(job["id"]))
     assert "https://acme.kommo.com/leads/detail/7" in said
+    assert "Website & shop" in said
+    assert "on deal 7: XERO_INVOICE_NUMBER = INV-0042, XERO_SYNC_MESSAGE = …" in said
+    assert "leads/9" not in said
+    assert "deal 9" not in said
     assert "xero: PUT /api.xro/2.0/Invoices: 503 in 120 ms, waited 40 ms for its turn, request abc-1" in said
     assert "wait: Xero is not well (one of 2 together)" in said
     assert [entry["what"] for entry in story.ask("jobs", "show", str(job["id"]))["entries"]] == [
-        "job", "call", "attempt", "attempt",
+        "job", "call", "wrote", "attempt", "attempt",
     ]  # fmt: skip
 
 
@@ -205,16 +221,19 @@ def test_a_done_job_is_not_taken_back(story):
 def test_the_whole_story_of_a_deal(story, words):
     told = story.ask("trace", *words)
     assert [entry["what"] for entry in told["entries"]] == [
-        "delivery", "job", "job", "call", "link", "attempt", "link", "attempt", "link",
+        "delivery", "job", "job", "call", "wrote", "link", "attempt", "link", "attempt", "link",
     ]  # fmt: skip
     times = [entry["at"] for entry in told["entries"]]
     assert times == sorted(times)
     (link,) = told["links"]
     assert (link["lead_id"], link["number"], link["status"]) == (7, "INV-0042", "Awaiting payment")
     said = story.do("trace", *words)
-    assert "deal https://acme.kommo.com/leads/detail/7" in said
+    assert "demo: Website & shop" in said
+    assert "https://acme.kommo.com/leads/detail/7" in said
     assert "linked: deal 7 is invoice INV-0042" in said
-    assert "Kommo sent 22 bytes" in said
+    assert f"Kommo sent {len(BODY)} bytes: leads status" in said
+    (wrote,) = [entry for entry in told["entries"] if entry["what"] == "wrote"]
+    assert wrote["fields"] == {"XERO_INVOICE_NUMBER": "INV-0042", "XERO_SYNC_MESSAGE": "…"}
 
 
 def test_a_deal_without_a_link_has_a_story_too(story):
@@ -234,19 +253,57 @@ def test_a_trace_is_of_one_thing(story, words):
 
 
 def test_the_status_fits_on_one_screen(story):
+    story.env["COLUMNS"] = "80"
     said = story.do("status")
-    assert len(said.splitlines()) <= 40
+    lines = said.splitlines()
+    assert len(lines) <= 24 + 3, "three more are for what was not understood"
     for part in (
-        "create_invoice",
-        "failed",
-        "client_credentials",
+        "! no worker has heard a ring yet: start worker and beat (Procfile)",
+        "! 1 failed job: see jobs list --state failed",
+        "! 1 webhook was not understood: see below",
+        "create_invoice       1        0     1       0          0",
         "renewed by itself",
         "minute",
         "of 5,000 left, lasts the day.",
-        "1 webhooks were not",
+        "no JSON",
     ):
         assert part in said
-    assert "No worker has heard a ring yet." in said
+    assert max(map(len, lines)) <= 80
+
+
+@pytest.mark.parametrize(
+    ("refusal", "days", "mend"),
+    [
+        (
+            Refusal.REVOKED,
+            300,
+            "! demo: Kommo no longer accepts our token: connect it again (admin connect kommo demo)",
+        ),
+        (Refusal.UNPAID, 300, "! demo: the Kommo account is not paid: its owner must renew it"),
+        (None, 12, "! demo: Kommo's token ends in 12 days: connect it again (admin connect kommo demo)"),
+        (None, -1, "! demo: the token of Kommo has ended: connect it again (admin connect kommo demo)"),
+    ],
+)
+def test_the_status_begins_with_a_grant_that_needs_a_person(story, ledger, refusal, days, mend):
+    ends = datetime.now(UTC) + timedelta(days=days, hours=1)
+    with ledger.begin() as session:
+        kommo = sa.update(Grant).where(Grant.vendor == "kommo")
+        session.execute(kommo.values(refusal=refusal, refused_at=datetime.now(UTC), expires_at=ends))
+    said = story.do("status")
+    assert mend in said
+    assert said.index(mend) < said.index("create_invoice")
+
+
+def test_the_status_names_what_was_never_connected(desk):
+    said = desk.do("status")
+    assert "! demo: no access to Kommo yet: admin connect kommo demo" in said
+    assert "! demo: no access to Xero yet: admin connect xero demo" in said
+
+
+def test_the_status_when_nothing_is_wrong(desk, redis):
+    desk.connect()
+    canary.sing(redis, datetime.now(UTC))
+    assert desk.do("status").startswith("Nothing needs a person.")
 
 
 def test_the_status_as_json(story):
@@ -266,3 +323,4 @@ def test_the_status_without_redis(story):
     story.env["REDIS_URL"] = "redis://127.0.0.1:1/0"
     told = story.ask("status")
     assert {one["problem"] for one in told["budgets"]} == {"Redis does not answer"}
+    assert "! Redis does not answer (REDIS_URL): jobs wait until it does" in story.do("status")

@@ -17,7 +17,7 @@ from psycopg import sql
 from sqlalchemy import event
 
 from tests import servers
-from worker import attempts, claims, deliveries, jobs, links, overdue, overview, replays, sweep
+from worker import attempts, claims, deliveries, jobs, links, overdue, overview, replays, sweep, views
 from worker.database import Database, open_database
 from worker.deliveries import Received
 from worker.jobs import Job, Kind, State, Wanted
@@ -268,7 +268,7 @@ def test_an_operator_asks_for_the_few_that_matter(ledger: Database, rare_plans: 
     )
     with ledger.reading() as session:
         for wanted in few:
-            replays.view(session, replays.find(session, wanted, most=50), now=now)
+            views.view(session, replays.find(session, wanted, most=50), now=now)
 
 
 def test_a_story_is_told(ledger: Database, rare_plans: Plans):

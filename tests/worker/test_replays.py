@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import sqlalchemy as sa
 
-from worker import jobs, replays
+from worker import jobs, replays, views
 from worker.database import Database
 from worker.jobs import InvoiceRef, Job, Kind, LeadRef, State, Wanted
 from worker.replays import Filter, Outcome
@@ -143,6 +143,6 @@ def test_the_filter_means_what_it_says(database, wanted, leads):
 def test_without_a_route_there_are_no_pages_of_deals(database):
     job_id = make(database, 7, State.QUEUED)
     with database.reading() as session:
-        (view,) = replays.view(session, [session.get_one(Job, job_id)], now=NOW)
+        (view,) = views.view(session, [session.get_one(Job, job_id)], now=NOW)
     assert (view.lead_id, view.deal_page, view.next_at) == (7, None, NOW - timedelta(hours=1))
     assert "as soon as a worker is free" in view.to_do
