@@ -10,7 +10,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import requests
 
-RADIO = re.compile(r'<input type="radio" name="(\w+)" value="([^"]*)"( checked)?> ([^<\n]*)')
+RADIO = re.compile(r'<input type="radio" name="(\w+)" value="([^"]*)"( checked)?> <span>([^<\n]*)')
 BUTTON = re.compile(r'<button[^>]* name="(\w+)" value="(\w+)">([^<]*)</button>')
 
 
