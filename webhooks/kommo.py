@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from webhooks.decode import Form, Tree, branch, branches, leaf
+from worker.deliveries import UNJUDGED
 
 ClientKind = Literal["contact", "company"]
 
@@ -85,7 +86,7 @@ def read(form: Form) -> Notice:
 def read_uninstall(account_id: str) -> Notice:
     """What the hook tells that comes when access is revoked (kommo.md 2.6): whose access it was."""
     known = _id(account_id)
-    return Notice(known, problem=None if known else "no connection has this account")
+    return Notice(known, problem=UNJUDGED if known else "no connection has this account")
 
 
 def _leads(tree: Tree) -> Iterator[LeadEvent]:

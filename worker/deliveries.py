@@ -9,6 +9,9 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from worker.database import Base, BigId, Transaction, UtcTime
 
+# Kommo's word that access was revoked is signed, and only the worker can judge that; until then it is nothing that is understood.
+UNJUDGED = "its signature has not been judged yet"
+
 
 class Delivery(Base):
     """One webhook request."""
