@@ -9,6 +9,7 @@ from admin.connections import connect, set_up
 from admin.door import Careful
 from admin.health import check, status
 from admin.jobs import jobs
+from admin.keys import keys
 from admin.reconciliation import reconcile
 from admin.stories import trace
 from worker import logs
@@ -24,5 +25,5 @@ def main() -> None:
     logging.getLogger().setLevel(logging.WARNING)  # the commands themselves tell an operator what happens
 
 
-for command in (connect, set_up, check, status, jobs, trace, reconcile, completion):
+for command in (connect, set_up, check, status, jobs, trace, reconcile, keys, completion):
     main.add_command(command)

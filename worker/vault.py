@@ -7,6 +7,8 @@ from pydantic import SecretStr
 
 from worker.settings import SettingsError
 
+LOST_KEY = "SECRET_KEYS no longer holds the key that our tokens were encrypted with: put it back, or connect again"
+
 
 class Vault:
     """Seals and opens short texts. Raises SettingsError where the keys don't fit: a person must put the right ones back."""
@@ -22,6 +24,13 @@ class Vault:
         """The text, encrypted."""
         return self._fernet.encrypt(text.encode())
 
+    def rotate(self, sealed: bytes) -> bytes:
+        """The same text, encrypted with the newest key; what was sealed when stays told."""
+        try:
+            return self._fernet.rotate(sealed)
+        except InvalidToken:
+            raise SettingsError([LOST_KEY]) from None
+
     def open(self, sealed: bytes | None) -> str | None:
         """The text again; None stays None."""
         if sealed is None:
@@ -29,8 +38,4 @@ class Vault:
         try:
             return self._fernet.decrypt(sealed).decode()
         except InvalidToken:
-            raise SettingsError(
-                [
-                    "SECRET_KEYS no longer holds the key that our tokens were encrypted with: put it back, or connect again"
-                ]
-            ) from None
+            raise SettingsError([LOST_KEY]) from None
