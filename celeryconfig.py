@@ -7,7 +7,7 @@ tries to make Redis keep anything.
 # One queue a job kind, so that a burst of one kind does not hold up the others, and housekeeping on a queue of its own.
 KINDS = ("create_invoice", "attach_invoice", "sync_status", "create_deal")
 task_routes = {kind: {"queue": kind} for kind in KINDS} | {
-    name: {"queue": "housekeeping"} for name in ("canary", "reconcile")
+    name: {"queue": "housekeeping"} for name in ("canary", "reconcile", "keep_alive", "look", "tell")
 }
 task_default_queue = "housekeeping"
 

@@ -1,7 +1,7 @@
 """The housekeeper: `celery -A worker.app beat -S worker.beat.Housekeeper`. Any number of them may run.
 
 It does its rounds in its own process instead of sending them to the workers, so that the sweep waits behind no job, needs no Redis, and fills no
-page of Flower. Two are sent: the canary, which shows that rings are heard, and reconciliation, which makes calls and may take a while. Each round does the same whether it is done once or twice.
+page of Flower. What makes calls is sent, since it may take a while, and so is the canary, which shows that rings are heard. Each round does the same whether it is done once or twice.
 """
 
 import time
@@ -12,7 +12,7 @@ from typing import Any, Protocol
 import structlog
 from celery.beat import Scheduler
 
-from worker import cursors, jobs, overdue, sweep
+from worker import cursors, jobs, keeping, overdue, sweep, telling, uninstalls, watching
 from worker.jobs import Kind
 from worker.pruning import Pruner
 from worker.workshop import Workshop
@@ -28,6 +28,15 @@ CANARY_EVERY = 30.0
 RECONCILE_LOOKS = 15
 # A step of pruning takes 500 rows at most: some millions a day, should it come to that, and nobody waits for any of them.
 PRUNE_EVERY = 5.0
+# What has come is judged at once: the grant must be known as refused within a minute, and calls are wasted until then.
+UNINSTALLS_EVERY = 5.0
+# A refusal is to be told within a minute; it is one read, of a few rows.
+ACCESS_EVERY = 20.0
+# Whether it is time to check everything, and to send what was not taken before.
+LOOK_EVERY = 20.0
+TELL_EVERY = 10.0
+# A week's grace is not in a hurry, but a vendor that could not be reached is asked again within the hour.
+KEEP_ALIVE_EVERY = 3600.0
 # Rings of a kind that wait to be heard. More would be no louder: with all workers down they would pile up for as long as that lasts.
 MOST_UNHEARD = 200
 
@@ -53,6 +62,11 @@ class Rounds:
             "canary": (CANARY_EVERY, lambda: send("canary", CANARY_EVERY)),
             "prune": (PRUNE_EVERY, self.prune),
             "reconcile": (workshop.settings.timing.reconcile_seconds / RECONCILE_LOOKS, self.reconcile),
+            "uninstalls": (UNINSTALLS_EVERY, lambda: uninstalls.judge(workshop)),
+            "access": (ACCESS_EVERY, lambda: watching.look_at_access(workshop)),
+            "look": (min(LOOK_EVERY, workshop.settings.timing.check_seconds), self.look),
+            "keep_alive": (KEEP_ALIVE_EVERY, self.keep_alive),
+            "tell": (TELL_EVERY, self.tell),
         }
 
     def run_due(self, at: float) -> float:
@@ -92,6 +106,29 @@ class Rounds:
             ]
         for name in due:
             self._send("reconcile", every.total_seconds() / RECONCILE_LOOKS, name)
+
+    def look(self) -> None:
+        """Have a worker check everything, once an hour, and a minute after something was seen to fail."""
+        workshop = self._workshop
+        every = timedelta(seconds=workshop.settings.timing.check_seconds)
+        with workshop.database.reading() as session:
+            due = watching.is_due(session, now=workshop.now(), every=every)
+        if due:
+            self._send("look", LOOK_EVERY)
+
+    def keep_alive(self) -> None:
+        """Have a worker renew the consents that nobody has used for long."""
+        with self._workshop.database.reading() as session:
+            due = keeping.due(session, now=self._workshop.now())
+        if due:
+            self._send("keep_alive", KEEP_ALIVE_EVERY)
+
+    def tell(self) -> None:
+        """Have a worker send what the operator is to be told."""
+        with self._workshop.database.reading() as session:
+            due = telling.is_due(session, now=self._workshop.now())
+        if due:
+            self._send("tell", TELL_EVERY)
 
     def _record(self, find: Callable[..., list[jobs.Wanted]]) -> None:
         workshop = self._workshop

@@ -20,6 +20,7 @@ class Side(StrEnum):
     OPEN_LINKS = "open_links"  # when the links of open invoices were last read one by one
     BEGAN = "began"  # when the connection was first set up: what happened before makes nothing
     FINISHED = "finished"  # when both systems were last compared to the end, by our own clock
+    CHECKED = "checked"  # of no connection: when everything was last looked at, by our own clock
     RESTORED = "restored"  # Xero's cursor when it was noticed that the database came back from a backup; there only until that is mended
 
 

@@ -156,6 +156,8 @@ class Timing(BaseModel):
     sweep_seconds: Seconds = 2.0
     # Both systems are compared this often: what a webhook did not bring is then at most this late.
     reconcile_seconds: Seconds = 900.0
+    # What nobody notices (a token revoked on a quiet day, a stage taken away) is then at most this old; some ten calls a connection.
+    check_seconds: Seconds = 3600.0
     # How long nothing is done after a create whose answer was lost: a call that Xero still works on may take its time-out.
     quiet_seconds: Seconds = 60.0
     # A host that does not even accept a connection in this time is down.

@@ -7,7 +7,7 @@ from celery.signals import worker_process_shutdown
 
 from integrations.errors import CallError, Unauthorised
 from worker import canary as canaries
-from worker import moving, reconciling
+from worker import keeping, moving, noticing, reconciling, telling
 from worker.app import app, settings
 from worker.jobs import Kind
 from worker.run import attempt
@@ -59,6 +59,24 @@ def reconcile(connection: str) -> None:
             workshop().tokens(error.vendor, connection).refused(error.reason, error.call)
         moving.follow(workshop(), connection, error)
         log.warning("reconcile_put_off", connection=connection, why=describe(error))
+
+
+@app.task(name="keep_alive")
+def keep_alive() -> None:
+    """Consents that nobody has used for long are renewed before they end."""
+    keeping.keep_alive(workshop())
+
+
+@app.task(name="look")
+def look() -> None:
+    """Everything is checked, and what fails is remembered."""
+    noticing.look(workshop())
+
+
+@app.task(name="tell")
+def tell() -> None:
+    """The operator is told what is new."""
+    telling.tell(workshop())
 
 
 @app.task(name="canary")
