@@ -133,6 +133,7 @@ class Run:
     failures: list[BaseException] = field(default_factory=list)
     chosen: list[Fault] = field(default_factory=list)
     armed: dict[str, int] = field(default_factory=dict)
+    dice: dict[str, random.Random] = field(default_factory=dict)
     told_at: float = 0.0
 
     def play(self) -> Outcome:
@@ -226,9 +227,9 @@ class Run:
         fault = next((one for one in self.chosen if one.name == name), None)
         if fault is None or self.armed.get(name, 0) >= 2 * self.wanted.demand.answers:
             return
-        dice = random.Random(f"arm {self.wanted.seed} {name} {self.armed}")
-        groups = self.wanted.deals / (1 + (script.MOST_TOGETHER + 2) / 2)
-        if dice.random() < max(2.0 * self.wanted.demand.answers / groups, 0.1):
+        dice = self.dice.setdefault(name, random.Random(f"arm {self.wanted.seed} {name}"))
+        groups = self.wanted.deals / (1 + (script.MOST_TOGETHER + 2) / 2)  # half of them singles
+        if dice.random() < max(4.0 * self.wanted.demand.answers / groups, 0.1):
             self.armed[name] = self.armed.get(name, 0) + 1
             vendor, call = catalogue.XERO_CREATE
             way = catalogue.LOSSES[self.armed[name] % len(catalogue.LOSSES)]
