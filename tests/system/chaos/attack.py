@@ -229,7 +229,7 @@ class Run:
             return
         dice = self.dice.setdefault(name, random.Random(f"arm {self.wanted.seed} {name}"))
         groups = self.wanted.deals / (1 + (script.MOST_TOGETHER + 2) / 2)  # half of them singles
-        if dice.random() < max(4.0 * self.wanted.demand.answers / groups, 0.1):
+        if dice.random() < max(2.0 * self.wanted.demand.answers / groups, 0.1):
             self.armed[name] = self.armed.get(name, 0) + 1
             vendor, call = catalogue.XERO_CREATE
             way = catalogue.LOSSES[self.armed[name] % len(catalogue.LOSSES)]
