@@ -14,8 +14,11 @@ CONNECTION = "demo"
 
 OWN_NAMES = (
     "DATABASE_URL", "REDIS_URL", "PUBLIC_URL", "PORT", "SECRET_KEYS", "ADMIN_PASSWORD", "CONNECTIONS_FILE", "COLUMNS",
+    "ENV_FILE",
 )  # fmt: skip
-OWN_PREFIXES = ("BRIDGE_", "KOMMO_", "XERO_", "CONSOLE_", "FLOWER_", "CELERY_", "GUNICORN_", "WEB_CONCURRENCY", "KEEP_", "NOTIFY_", "SMTP_")
+OWN_PREFIXES = (
+    "BRIDGE_", "KOMMO_", "XERO_", "CONSOLE_", "FLOWER_", "CELERY_", "GUNICORN_", "WEB_CONCURRENCY", "KEEP_", "NOTIFY_", "SMTP_",
+)  # fmt: skip
 """A trial must never meet real accounts, so nothing that could name one is inherited."""
 
 
@@ -34,10 +37,11 @@ def environment(
 ) -> dict[str, str]:
     """The whole environment of a trial's processes; `sandbox` is the line that the sandbox printed.
 
-    All settings are given, so that none is taken from an `.env` that speaks of real accounts.
+    None is taken from an `.env`, which may speak of real accounts and of the people who look after them.
     """
     listen = {name: str((ports or {}).get(name) or free_port()) for name in ("PORT", "CONSOLE_PORT", "FLOWER_PORT")}
     return inherited(os.environ, without=is_ours) | listen | {
+        "ENV_FILE": os.devnull,
         "DATABASE_URL": database_url or f"sqlite:///{folder.resolve() / 'bridge.db'}",
         "REDIS_URL": redis_url,
         "PUBLIC_URL": f"http://127.0.0.1:{listen['PORT']}",
@@ -45,17 +49,17 @@ def environment(
         "SECRET_KEYS": base64.urlsafe_b64encode(secrets.token_bytes(32)).decode(),
         "ADMIN_PASSWORD": secrets.token_urlsafe(12),
         "CONNECTIONS_FILE": str(write_connections(folder, sandbox)),
-        "KOMMO_CLIENT_ID": str(sandbox.get("kommo_client_id", "trial")),
-        "KOMMO_CLIENT_SECRET": str(sandbox.get("kommo_client_secret", "trial")),
+        "KOMMO_CLIENT_ID": str(sandbox["kommo_client_id"]),
+        "KOMMO_CLIENT_SECRET": str(sandbox["kommo_client_secret"]),
         "KOMMO_WEBHOOK_TOKEN": secrets.token_hex(24),
-        "XERO_CLIENT_ID": str(sandbox["xero_client_id"]),
-        "XERO_CLIENT_SECRET": str(sandbox["xero_client_secret"]),
+        "XERO_CLIENT_ID": str(sandbox["xero_app_client_id"]),
+        "XERO_CLIENT_SECRET": str(sandbox["xero_app_client_secret"]),
         "XERO_WEBHOOK_KEY": str(sandbox["xero_webhook_key"]),
         "KOMMO_API_URL": f"{sandbox['kommo_url']}/{{subdomain}}",
-        "KOMMO_OAUTH_URL": f"{sandbox['kommo_url']}/oauth",
+        "KOMMO_OAUTH_URL": str(sandbox["kommo_oauth_url"]),
         "XERO_API_URL": str(sandbox["xero_url"]),
         "XERO_IDENTITY_URL": str(sandbox["xero_url"]),
-        "XERO_LOGIN_URL": str(sandbox["xero_url"]),
+        "XERO_LOGIN_URL": str(sandbox["xero_login_url"]),
     }  # fmt: skip
 
 

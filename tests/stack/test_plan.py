@@ -1,19 +1,23 @@
 """What a trial runs with: everything made for it, and nothing that could name a real account."""
 
 import os
-from pathlib import Path
 
 import pytest
-from dotenv import dotenv_values
 
-from stack.plan import CONNECTION, environment
+from stack.plan import CONNECTION, environment, is_ours
 from worker import connections, settings
 
 READY = {
     "kommo_url": "http://127.0.0.1:9101",
+    "kommo_oauth_url": "http://127.0.0.1:9101/oauth",
+    "kommo_client_id": "id",
+    "kommo_client_secret": "secret",
     "xero_url": "http://127.0.0.1:9103",
-    "xero_client_id": "id",
-    "xero_client_secret": "secret",
+    "xero_login_url": "http://127.0.0.1:9103",
+    "xero_client_id": "custom id",
+    "xero_client_secret": "custom secret",
+    "xero_app_client_id": "id",
+    "xero_app_client_secret": "secret",
     "xero_webhook_key": "key",
     "xero_tenant_id": "5b96e86b-418e-48d8-8949-308c14aec278",
 }
@@ -27,11 +31,19 @@ def trial(tmp_path, monkeypatch):
     return environment(folder=tmp_path, sandbox=READY, redis_url="redis://127.0.0.1:6379/15")
 
 
-def test_every_setting_is_given_so_that_no_env_file_counts(trial):
-    names = set(dotenv_values(Path(__file__).parents[2] / ".env.example"))
-    assert {name for name in names if not name.startswith(("BRIDGE_", "KEEP_"))} <= {
-        name for name, value in trial.items() if value
-    }
+def test_nothing_is_taken_from_an_env_file(trial, monkeypatch, tmp_path):
+    told = ("NOTIFY_EMAIL=operator@acme.example", "SMTP_URL=smtp://mail.acme.example", "BRIDGE_LEASE_SECONDS=99")
+    (tmp_path / ".env").write_text("\n".join(told))
+    monkeypatch.chdir(tmp_path)
+    for name in [name for name in os.environ if is_ours(name)]:
+        monkeypatch.delenv(name)
+    for name, value in trial.items():
+        monkeypatch.setenv(name, value)
+    loaded = settings.load(needs={"web", "worker", "setup", "console", "flower"})
+    assert loaded.notify_email is None
+    assert loaded.timing.lease_seconds == 10
+    monkeypatch.delenv("ENV_FILE")
+    assert settings.load().notify_email == "operator@acme.example"
 
 
 def test_nothing_of_ours_is_inherited(trial):
