@@ -1,17 +1,14 @@
 """`connect` and `setup`: what is done once for a connection."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import click
 
 from admin.door import opened, secret
 from admin.screen import tell
-from worker import connecting, setup
+from worker import connecting, consent, setup
 from worker.connecting import Connected
-from worker.findings import NotDone
 from worker.grants import Credentials
-
-LATER = "Consent by OAuth comes with a later release."
 
 
 @click.group()
@@ -23,12 +20,12 @@ def connect() -> None:
 @click.argument("name")
 @click.option("--token", help="Long-lived token of a private integration in Kommo; - reads it from standard input.")
 def kommo(name: str, token: str | None) -> None:
-    """Try a long-lived token for the connection NAME, and store it encrypted."""
-    if token is None:
-        mend = "Make a long-lived token in Kommo (Settings, Integrations, a private integration, Keys and scopes), then"
-        raise NotDone(f"{LATER} {mend} give it with --token TOKEN, or with --token - on standard input.")
+    """Print the address at Kommo where an administrator lets the bridge in for the connection NAME; with --token, try a long-lived token and store it encrypted."""
     with opened("connect") as workshop:
-        _tell(name, connecting.connect_kommo(workshop, name, secret(token)))
+        if token is None:
+            _tell_address(consent.begin(workshop, "kommo", name))
+        else:
+            _tell(name, connecting.connect_kommo(workshop, name, secret(token)))
 
 
 @connect.command()
@@ -37,12 +34,17 @@ def kommo(name: str, token: str | None) -> None:
 @click.option("--client-id", help="Default: XERO_CLIENT_ID.")
 @click.option("--client-secret", help="Default: XERO_CLIENT_SECRET; - reads it from standard input.")
 def xero(name: str, *, client_credentials: bool, client_id: str | None, client_secret: str | None) -> None:
-    """Try a custom connection's id and secret for the connection NAME, and store them encrypted."""
-    if not client_credentials:
-        raise NotDone(f"{LATER} Until then use a custom connection of Xero, with --client-credentials.")
+    """Print the address at Xero where a person lets the bridge in for the connection NAME; with --client-credentials, try a custom connection's id and secret and store them encrypted."""
+    if not client_credentials and (client_id or client_secret):
+        raise click.UsageError(
+            "--client-id and --client-secret are those of a custom connection: add --client-credentials."
+        )
     if (client_id is None) != (client_secret is None):
         raise click.UsageError("--client-id and --client-secret belong together.")
     with opened("connect") as workshop:
+        if not client_credentials:
+            _tell_address(consent.begin(workshop, "xero", name))
+            return
         pair = Credentials(client_id, secret(client_secret)) if client_id and client_secret else None
         _tell(name, connecting.connect_xero(workshop, name, pair))
 
@@ -62,6 +64,15 @@ def set_up(name: str) -> None:
         tell("\nLeft to do by hand:", style="bold")
     for sentence in report.todo:
         tell(f"- {sentence}")
+
+
+def _tell_address(address: str) -> None:
+    """The address alone on standard output, so that it can be piped; who opens it must be logged in to the console when they come back."""
+    tell(address)
+    minutes = consent.LIVES // timedelta(minutes=1)
+    click.echo(
+        f"Open it in a browser within {minutes} minutes, once, and log in to the console there when it asks.", err=True
+    )
 
 
 def _tell(name: str, connected: Connected) -> None:

@@ -59,6 +59,7 @@ def bring_up(processes: Processes, sandbox: Sandbox, *, kinds: Mapping[str, int]
     for kind, count in kinds.items():
         processes.start(kind, count)
     connect(processes, sandbox)
+    register(processes, sandbox)
     processes.wait_ready()
     point_xero_at(processes[processes.of("web")[-1]].url, processes, sandbox)
 
@@ -72,6 +73,15 @@ def connect(processes: Processes, sandbox: Sandbox) -> None:
         ("connect", "xero", CONNECTION, "--client-credentials", *pair),
     )
     processes.admin(("setup", CONNECTION))
+
+
+def register(processes: Processes, sandbox: Sandbox) -> None:
+    """What an operator types into both vendors' pages for developers, for consent by OAuth: where people come back to, and who hears of their leaving."""
+    settings = processes.environment
+    uninstall = f"{settings['PUBLIC_URL']}/webhooks/kommo/{settings['KOMMO_WEBHOOK_TOKEN']}/uninstall"
+    back = f"{settings['CONSOLE_URL']}/oauth"
+    sandbox.patch("kommo/integration", {"redirect_uri": f"{back}/kommo/callback", "uninstall_url": uninstall})
+    sandbox.post("xero/app/redirect-uris", {"uri": f"{back}/xero/callback"})
 
 
 def point_xero_at(base_url: str, processes: Processes, sandbox: Sandbox) -> None:

@@ -2,17 +2,12 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from zoneinfo import ZoneInfo
 
 from integrations import oauth
 from integrations.errors import Refusal, Unauthorised
-from integrations.kommo.client import Kommo
 from integrations.kommo.entities import Account
 from integrations.oauth import TokenSet
-from integrations.turns import Priority, Turns
-from integrations.wire import Wire
-from integrations.xero.client import Xero
-from worker import grants, tenants
+from worker import grants, resuming, tenants, trials
 from worker.connections import Connection
 from worker.findings import NotDone, nearest
 from worker.grants import Credentials, GrantKind
@@ -22,28 +17,11 @@ from worker.workshop import Workshop
 
 @dataclass(frozen=True, slots=True)
 class Connected:
-    """What a grant opens, and until when; None where it is renewed without anybody."""
+    """What a grant opens, and until when; None where it is renewed without anybody. `resumed` jobs had waited for it."""
 
     what: str
     until: datetime | None
-
-
-class Pasted:
-    """A token that is only tried: there is no other one to be had."""
-
-    def __init__(self, vendor: str, token: str) -> None:
-        self.vendor, self._token = vendor, token
-
-    def current(self) -> str:
-        """The token."""
-        return self._token
-
-    def renew(self, stale: str) -> str:
-        """Never: Unauthorised."""
-        raise Unauthorised(self.vendor, "token", f"{len(stale)} characters were refused", reason=Refusal.REVOKED)
-
-    def let_in(self, call: str) -> None:
-        """There is nothing to take back."""
+    resumed: int = 0
 
 
 def connection_named(workshop: Workshop, name: str) -> Connection:
@@ -68,14 +46,17 @@ def connect_kommo(workshop: Workshop, name: str, token: str) -> Connected:
             session, workshop.vault, vendor="kommo", connection=name, kind=GrantKind.LONG_LIVED, now=workshop.now(),
             token=TokenSet(token, expires_at),
         )  # fmt: skip
-    return Connected(f'the Kommo account "{account.name}" ({account.id}, {account.subdomain}.kommo.com)', expires_at)
+    return Connected(describe_account(account), expires_at, resuming.resume(workshop, "kommo", [name]))
+
+
+def describe_account(account: Account) -> str:
+    """A Kommo account, for a sentence."""
+    return f'the Kommo account "{account.name}" ({account.id}, {account.subdomain}.kommo.com)'
 
 
 def _account(workshop: Workshop, connection: Connection, token: str) -> Account:
-    wire = _wire(workshop, Pasted("kommo", token), workshop.turns(workshop.kommo_budget(connection)))
     try:
-        address = workshop.settings.kommo_base(connection.kommo_subdomain)
-        account = Kommo(wire, base_url=address, timezone=ZoneInfo("UTC"), priority=Priority.NEW).account()
+        account = trials.account(workshop, connection, token, connection.kommo_subdomain)
     except Unauthorised as error:
         if error.reason is not Refusal.REVOKED:
             raise
@@ -83,8 +64,6 @@ def _account(workshop: Workshop, connection: Connection, token: str) -> Account:
         raise NotDone(
             f"Kommo does not accept this token for {where}: make one in that account, and copy it whole"
         ) from None
-    finally:
-        wire.close()
     if account.subdomain.lower() != connection.kommo_subdomain:
         told = f'the token belongs to "{account.name}" ({account.subdomain}.kommo.com)'
         raise NotDone(
@@ -99,13 +78,16 @@ def connect_xero(workshop: Workshop, name: str, given: Credentials | None) -> Co
     credentials = given or _configured(workshop.settings)
     sealed = workshop.vault  # before a call: without keys nothing can be stored
     token = _token(workshop, credentials)
-    what = _organisation(workshop, connection, token.access_token)
+    tenant_id = tenants.choose(connection, trials.organisations(workshop, connection, token.access_token))
+    found = trials.organisation(workshop, connection, token.access_token, tenant_id)
     with workshop.database.begin() as session:
         grants.store(
             session, sealed, vendor="xero", connection=name, kind=GrantKind.CLIENT_CREDENTIALS, now=workshop.now(),
             token=token, credentials=credentials,
         )  # fmt: skip
-    return Connected(what, None)
+        grants.choose_tenant(session, name, None)  # it reaches one, whatever was chosen for a consent before
+    what = f'the Xero organisation "{found.name}" ({tenant_id})'
+    return Connected(what, None, resuming.resume(workshop, "xero", [name]))
 
 
 def _token(workshop: Workshop, credentials: Credentials) -> TokenSet:
@@ -125,26 +107,3 @@ def _configured(settings: Settings) -> Credentials:
         mend = "set XERO_CLIENT_ID and XERO_CLIENT_SECRET, or give --client-id and --client-secret"
         raise NotDone(f"the custom connection's id and secret are missing: {mend}")
     return Credentials(settings.xero_client_id, settings.xero_client_secret.get_secret_value())
-
-
-def _organisation(workshop: Workshop, connection: Connection, token: str) -> str:
-    tenant_id = connection.xero_tenant_id or ""
-    turns = workshop.turns(workshop.xero_budget(connection, tenant_id))
-    wire = _wire(workshop, Pasted("xero", token), turns)
-    try:
-        base_url = workshop.settings.xero_api_url
-        reached = tenants.reached(Xero(wire, base_url=base_url, tenant_id=tenant_id, priority=Priority.NEW))
-        tenant_id = tenants.choose(connection, reached)
-        found = Xero(wire, base_url=base_url, tenant_id=tenant_id, priority=Priority.NEW).organisation()
-    finally:
-        wire.close()
-    tenants.must_be(connection, tenant_id, found)
-    return f'the Xero organisation "{found.name}" ({tenant_id})'
-
-
-def _wire(workshop: Workshop, tokens: Pasted, turns: Turns) -> Wire:
-    timing = workshop.settings.timing
-    return Wire(
-        vendor=tokens.vendor, tokens=tokens, turns=turns, connect_timeout=timing.connect_timeout_seconds,
-        read_timeout=timing.read_timeout_seconds,
-    )  # fmt: skip

@@ -12,7 +12,7 @@ from integrations.kommo.entities import Account, Field, FieldEntity, Pipeline
 from integrations.turns import Priority
 from integrations.xero.entities import Account as LedgerAccount
 from integrations.xero.entities import Organisation, TaxRate
-from worker import mapping, ourfields, routes, tenants
+from worker import grants, mapping, ourfields, routes, tenants
 from worker.connections import Connection
 from worker.facts import Facts
 from worker.findings import Finding, failed
@@ -69,8 +69,10 @@ def look_at_kommo(kommo: Kommo, connection: Connection) -> KommoSide:
 
 def look_at_xero(workshop: Workshop, connection: Connection) -> XeroSide:
     """Five calls. Raises NotDone where the grant does not reach the connection's organisation."""
-    asking = workshop.xero(connection, connection.xero_tenant_id or "", priority=Priority.NEW)
-    tenant_id = tenants.choose(connection, tenants.reached(asking))
+    with workshop.database.reading() as session:
+        chosen = grants.chosen_tenant(session, connection.name)
+    asking = workshop.xero(connection, connection.xero_tenant_id or chosen or "", priority=Priority.NEW)
+    tenant_id = tenants.choose(connection, tenants.reached(asking), chosen)
     xero = workshop.xero(connection, tenant_id, priority=Priority.NEW)
     organisation = xero.organisation()
     tenants.must_be(connection, tenant_id, organisation)

@@ -1,4 +1,4 @@
-"""Which organisation a connection works with: the one that its file names, or the only one that its grant reaches."""
+"""Which organisation a connection works with: the one that its file names, that was chosen at its consent, or the only one that its grant reaches."""
 
 from collections.abc import Sequence
 
@@ -21,9 +21,9 @@ def reached(xero: Xero) -> list[Tenant] | None:
         raise
 
 
-def choose(connection: Connection, tenants: Sequence[Tenant] | None) -> str:
-    """The organisation's id. Raises NotDone where it can't be told."""
-    wanted = connection.xero_tenant_id
+def choose(connection: Connection, tenants: Sequence[Tenant] | None, chosen: str | None = None) -> str:
+    """The organisation's id; `chosen` is the one that was chosen at the consent. Raises NotDone where it can't be told."""
+    wanted = connection.xero_tenant_id or chosen
     if tenants is None:
         if wanted is None:
             raise NotDone(

@@ -47,6 +47,7 @@ def parse_tenant(said: Any) -> Tenant:
         tenant_id=str(said["tenantId"]),
         kind=str(said["tenantType"]),
         name=str(said.get("tenantName") or ""),
+        event_id=str(said.get("authEventId") or ""),
     )
 
 

@@ -197,9 +197,10 @@ class TaxRate:
 
 @dataclass(frozen=True, slots=True)
 class Tenant:
-    """An organisation that a grant reaches (xero.md 1.5)."""
+    """An organisation that a grant reaches, and the consent that first connected it (xero.md 1.5)."""
 
     connection_id: str
     tenant_id: str
     kind: str
     name: str
+    event_id: str = ""

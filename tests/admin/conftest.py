@@ -99,7 +99,8 @@ def desk(sandbox: Sandbox, redis: Redis, redis_url: str, tmp_path: Path, migrate
     shutil.copy(migrated, tmp_path / "bridge.db")
     monkeypatch.chdir(tmp_path)  # no .env of ours is read here
     env = environment(folder=tmp_path, sandbox=sandbox.ready, redis_url=redis_url)
-    return Desk(sandbox, tmp_path, env | {"BRIDGE_TIME_FACTOR": "50"})
+    custom = {name.upper(): str(sandbox.ready[name]) for name in ("xero_client_id", "xero_client_secret")}
+    return Desk(sandbox, tmp_path, env | custom | {"BRIDGE_TIME_FACTOR": "50"})
 
 
 @pytest.fixture

@@ -1,5 +1,7 @@
 """`connect`: a grant is tried before it is stored, and says what it opens."""
 
+from urllib.parse import parse_qs, urlsplit
+
 import sqlalchemy as sa
 
 from worker.database import Database
@@ -58,10 +60,23 @@ def test_a_token_of_another_account_names_both(desk, ledger):
     assert stored(ledger) == {}
 
 
-def test_without_a_token_a_person_is_told_what_to_do(desk):
+def test_without_a_token_the_address_of_kommos_consent_is_printed(desk):
+    result = desk.run("connect", "kommo", "demo")
+    address = urlsplit(result.stdout.strip())
+    asked = parse_qs(address.query)
+    assert result.stdout.startswith(desk.env["KOMMO_OAUTH_URL"])
+    assert asked["client_id"] == [desk.env["KOMMO_CLIENT_ID"]]
+    assert len(asked["state"][0]) > 100
+    assert "within 15 minutes, once" in result.stderr
+    assert desk.sandbox.calls_after(0) == []
+
+
+def test_without_an_app_both_ways_are_told(desk):
+    for name in ("KOMMO_CLIENT_ID", "KOMMO_CLIENT_SECRET", "XERO_CLIENT_ID", "XERO_CLIENT_SECRET"):
+        del desk.env[name]
     told = desk.refused("connect", "kommo", "demo")
-    assert "later release" in told
-    assert "--token" in told
+    assert "set KOMMO_CLIENT_ID and KOMMO_CLIENT_SECRET, or use a long-lived token (--token)" in told
+    assert "--client-credentials" in desk.refused("connect", "xero", "demo")
 
 
 def test_a_custom_connection_says_its_organisation(desk, ledger):
@@ -124,8 +139,26 @@ def test_no_organisation_at_all_is_told(desk):
     assert "reaches no organisation" in desk.refused("connect", "xero", "demo", "--client-credentials")
 
 
-def test_consent_at_xero_comes_later(desk):
-    assert "--client-credentials" in desk.refused("connect", "xero", "demo")
+def test_without_the_flag_the_address_of_xeros_consent_is_printed(desk):
+    asked = parse_qs(urlsplit(desk.do("connect", "xero", "demo").strip()).query)
+    assert asked["redirect_uri"] == [f"{desk.env['CONSOLE_URL']}/oauth/xero/callback"]
+    assert set(asked["scope"][0].split()) == {
+        "offline_access", "accounting.invoices", "accounting.contacts", "accounting.settings.read",
+        "accounting.payments.read", "accounting.attachments",
+    }  # fmt: skip
+    desk.env["XERO_BROAD_SCOPES"] = "true"
+    asked = parse_qs(urlsplit(desk.do("connect", "xero", "demo").strip()).query)
+    assert "accounting.transactions" in asked["scope"][0].split()
+
+
+def test_an_address_that_xero_sends_nobody_back_to_is_told_before(desk):
+    desk.env["CONSOLE_URL"] = "http://127.0.0.1:8001"
+    assert "set CONSOLE_URL to an https address, or to http://localhost" in desk.refused("connect", "xero", "demo")
+
+
+def test_a_pair_without_the_flag_is_wrong_usage(desk):
+    pair = ("--client-id", "x", "--client-secret", "y")
+    assert desk.run("connect", "xero", "demo", *pair).exit_code == 2
 
 
 def test_a_name_that_is_not_in_the_file_gets_the_nearest(desk):
