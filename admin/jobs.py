@@ -15,19 +15,21 @@ from admin.screen import span, tell, tell_fact, tell_json, when
 from admin.stories import tell_entries
 from worker import replays, traces
 from worker.causes import causes
+from worker.connecting import connection_named
 from worker.jobs import Kind, State
 from worker.replays import Answer, Filter, Outcome
 from worker.views import JobView
 from worker.views import view as views_of
+from worker.workshop import Workshop
 
 # What fits on a screen or two.
 MOST = 50
 
 COUNTED = {
-    Outcome.QUEUED: "{} queued again",
-    Outcome.TWIN: "{} served by another job's run",
-    Outcome.CANCELLED: "{} cancelled",
-    Outcome.REFUSED: "{} refused",
+    Outcome.QUEUED: "queued again",
+    Outcome.TWIN: "served by another job's run",
+    Outcome.CANCELLED: "cancelled",
+    Outcome.REFUSED: "refused",
 }
 
 
@@ -64,12 +66,19 @@ def list_jobs(*, limit: int, is_json: bool, **wanted: Any) -> None:
         now = workshop.now()
         views = views_of(session, replays.find(session, meant, most=limit), now=now)
         failures = replays.sentences(session, meant) if meant.state is State.FAILED and not is_json else []
+        _check_name(workshop, meant.connection, is_known=bool(views))
     if is_json:
         tell_json(views)
         return
     tell_jobs(views, now=now)
     _tell_how_many(views, limit)
     tell_causes(causes(failures), _words(**wanted))
+
+
+def _check_name(workshop: Workshop, name: str | None, *, is_known: bool) -> None:
+    """A connection that was taken out of the file may still have jobs; a name that nobody knows is a slip, and told as one."""
+    if name is not None and not is_known:
+        connection_named(workshop, name)
 
 
 def _tell_how_many(views: Sequence[JobView], limit: int) -> None:
@@ -142,6 +151,7 @@ def replay(ctx: click.Context, /, ids: tuple[int, ...], *, dry_run: bool, **want
         if not ids:
             with workshop.database.reading() as session:
                 ids = tuple(job.id for job in reversed(replays.find(session, _filter(**wanted))))
+            _check_name(workshop, wanted["connection"], is_known=bool(ids))
         if dry_run:
             with workshop.database.reading() as session:
                 answers = replays.preview(session, ids, now=workshop.now())
@@ -178,7 +188,8 @@ def _tell_answers(ctx: click.Context, answers: Sequence[Answer], *, dry_run: boo
             tell(answer.sentence)
     if len(answers) > 1:
         count = Counter(answer.outcome for answer in answers)
-        told = ", ".join(COUNTED[one].format(count[one]) for one in Outcome if count[one])
+        would = " would be" if dry_run else ""
+        told = ", ".join(f"{count[one]}{would} {COUNTED[one]}" for one in Outcome if count[one])
         tell(f"{len(answers)} jobs: {told}.{' Nothing was changed: this was a dry run.' if dry_run else ''}")
     if not answers:
         tell("No job is meant by that.")

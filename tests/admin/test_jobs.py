@@ -104,7 +104,7 @@ def test_the_list_shows_the_newest_first(story):
     [
         (("--state", "failed"), 1),
         (("--kind", "create_invoice"), 2),
-        (("--connection", "other"), 0),
+        (("--connection", "demo"), 3),
         (("--error", "NOT ACCEPT"), 1),
         (("--error", "%"), 0),
         (("--since", "2h"), 3),
