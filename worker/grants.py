@@ -230,19 +230,22 @@ def _standing(use: GrantUse, grant: Grant) -> Standing:
     )
 
 
-def refuse(session: Session, vendor: str, connection: str, reason: Refusal, *, call: str, now: datetime) -> None:
-    """Remember why a call was not let in.
+def refuse(session: Session, vendor: str, connection: str, reason: Refusal, *, call: str, now: datetime) -> bool:
+    """Remember why a call was not let in, and answer whether that is new.
 
     An organisation that was removed says nothing of the others that the same consent reaches (xero.md 8.3).
     """
     if reason is Refusal.DISCONNECTED:
         use = session.get(GrantUse, (connection, vendor))
-        if use is not None and use.refusal != reason:
-            use.refusal, use.refused_at = reason, now
-        return
+        if use is None or use.refusal == reason:
+            return False
+        use.refusal, use.refused_at = reason, now
+        return True
     grant = find(session, vendor, connection)
-    if grant is not None and grant.refusal != reason:
-        grant.refusal, grant.refused_at, grant.refused_call = reason, now, _family(call) or None
+    if grant is None or grant.refusal == reason:
+        return False
+    grant.refusal, grant.refused_at, grant.refused_call = reason, now, _family(call) or None
+    return True
 
 
 def let_in(session: Session, vendor: str, connection: str, call: str) -> None:

@@ -7,6 +7,7 @@ No lock and no transaction is held across the token request. The new pair is com
 
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -79,10 +80,17 @@ class GrantTokens:
         return self._vault.open(grant.access_token) or ""
 
     def refused(self, reason: Refusal, call: str = "") -> None:
-        """Remember that the vendor no longer lets us in, for `status` and `check`. A block passes, and the budget tells of it."""
-        if reason is not Refusal.BLOCKED:
-            with self._database.begin() as session:
-                grants.refuse(session, self._vendor, self._connection, reason, call=call, now=self._now())
+        """Remember that the vendor no longer lets us in, for `status` and `check`. A block passes, and the budget tells of it.
+
+        While an access token lives, a removed organisation and a revoked consent look the same to a call (xero.md 8.3): a renewal tells them apart.
+        """
+        if reason is Refusal.BLOCKED:
+            return
+        with self._database.begin() as session:
+            is_new = grants.refuse(session, self._vendor, self._connection, reason, call=call, now=self._now())
+        if is_new and reason is Refusal.DISCONNECTED and (grant := self._read()).kind == GrantKind.OAUTH:
+            with suppress(CallError):  # which has written down what it met
+                self.renew(self._vault.open(grant.access_token) or "")
 
     def let_in(self, call: str) -> None:
         """A call has worked: what was refused before has passed, unless it is something that this call does not tell of."""

@@ -39,10 +39,10 @@ def allow(workshop: Workshop, sandbox: Sandbox, vendor: str, **chosen: str) -> d
     """What the vendor sends the person's browser back with."""
     app, settings = client(sandbox, vendor), workshop.settings
     if vendor == "kommo":
-        address = oauth.kommo_consent(settings.kommo_oauth_url, app.client_id, state="s")
+        address = oauth.kommo_consent(sandbox.ready["kommo_oauth_url"], app.client_id, state="s")
     else:
         redirect, scopes = settings.redirect_url("xero"), oauth.xero_scopes(broad=settings.xero_broad_scopes)
-        address = oauth.xero_consent(settings.xero_login_url, app.client_id, redirect, scopes, state="s")
+        address = oauth.xero_consent(sandbox.ready["xero_login_url"], app.client_id, redirect, scopes, state="s")
     with requests.Session() as browser:
         page = browser.get(address, timeout=10)
         assert page.ok, page.text

@@ -135,6 +135,7 @@ def test_a_long_lived_token_is_used_to_its_end_and_never_renewed(database: Datab
 def test_what_was_never_connected_is_said_plainly(database: Database):
     with pytest.raises(Unauthorised):
         tokens(database, never).current()
+    tokens(database, never).refused(Refusal.DISCONNECTED)  # nothing to remember
 
 
 def test_connecting_again_replaces_the_grant_and_clears_its_refusal(database: Database):
