@@ -13,7 +13,6 @@ import structlog
 from celery.beat import Scheduler
 
 from worker import cursors, jobs, keeping, overdue, sweep, telling, uninstalls, watching
-from worker.jobs import Kind
 from worker.pruning import Pruner
 from worker.workshop import Workshop
 
@@ -37,8 +36,6 @@ LOOK_EVERY = 20.0
 TELL_EVERY = 10.0
 # A week's grace is not in a hurry, but a vendor that could not be reached is asked again within the hour.
 KEEP_ALIVE_EVERY = 3600.0
-# Rings of a kind that wait to be heard. More would be no louder: with all workers down they would pile up for as long as that lasts.
-MOST_UNHEARD = 200
 
 
 class Send(Protocol):
@@ -78,11 +75,9 @@ class Rounds:
         return max(min(self._next.values()) - time.monotonic(), 0.05)
 
     def sweep(self) -> None:
-        """Take lapsed leases back, and ring for what is due; a queue that nobody hears is not filled further."""
+        """Take lapsed leases back, and ring for what is due."""
         workshop = self._workshop
-        rings = sweep.sweep(workshop.database, now=workshop.now())
-        loud = {kind for kind in Kind if workshop.ring.waiting(kind, workshop.redis) < MOST_UNHEARD}
-        workshop.ring(ring for ring in rings if ring.kind in loud)
+        workshop.ring(sweep.sweep(workshop.database, now=workshop.now()))
 
     def overdue(self) -> None:
         """Record jobs for invoices whose due date has passed."""

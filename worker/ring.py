@@ -5,13 +5,13 @@ from itertools import count
 from uuid import uuid4
 
 import structlog
-from redis import Redis, RedisError
+from redis import Redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 import celeryconfig
 from worker import message
-from worker.jobs import Kind, Ring
+from worker.jobs import Ring
 
 log = structlog.get_logger()
 
@@ -19,8 +19,9 @@ log = structlog.get_logger()
 # Celery's own defaults hold one for 0.6 s (celery-redis.md, L7).
 CONNECTING, ANSWERING = 0.3, 0.5
 
-# Two messages of about a kilobyte each for a ring: what is sent in one go stays small.
-MOST_AT_ONCE = 500
+# Rings of a kind that wait to be heard. Each serves whatever job of its kind is most in need of it, and whoever is done rings again while there
+# is more (worker/choosing.py): further ones would find nothing left, and cost the workers a look each.
+MOST_UNHEARD = 20
 
 # Whatever Celery keeps in Redis begins with this.
 PREFIX = str(celeryconfig.broker_transport_options["global_keyprefix"])
@@ -41,24 +42,30 @@ class Bell:
         self._events = PREFIX + message.EVENTS.format(db=database)
         self._clock = count(1)
 
-    def waiting(self, kind: Kind, redis: Redis) -> int:
-        """How many rings of a kind nobody has heard yet; 0 where Redis does not say."""
-        try:
-            return redis.llen(PREFIX + kind.value)
-        except RedisError:
-            return 0
-
     def __call__(self, rings: Iterable[Ring]) -> bool:
-        """Ring for each; False if the broker did not take them."""
+        """Ring for each, as far as that is not loud enough already; False if the broker does not answer."""
         asked = list(rings)
-        for start in range(0, len(asked), MOST_AT_ONCE):
-            some = asked[start : start + MOST_AT_ONCE]
-            try:
-                self._send(some)
-            except Exception as error:  # noqa: BLE001  (whatever the broker's trouble is, the sweep rings again)
-                log.warning("ring_failed", jobs=len(some), first=some[0].job_id, error=type(error).__name__)
-                return False
+        if not asked:
+            return True
+        try:
+            self._send(self._wanted(asked))
+        except Exception as error:  # noqa: BLE001  (whatever the broker's trouble is, the sweep rings again)
+            log.warning("ring_failed", jobs=len(asked), first=asked[0].job_id, error=type(error).__name__)
+            return False
         return True
+
+    def _wanted(self, rings: Sequence[Ring]) -> list[Ring]:
+        """Of each kind the first ones, as many as may still wait beside those that nobody has heard yet."""
+        kinds = list(dict.fromkeys(ring.kind for ring in rings))
+        with self._redis.pipeline(transaction=False) as pipe:
+            for kind in kinds:
+                pipe.llen(PREFIX + kind.value)
+            unheard = dict(zip(kinds, pipe.execute(), strict=True))
+        return [
+            ring
+            for kind in kinds
+            for ring in [one for one in rings if one.kind is kind][: max(MOST_UNHEARD - unheard[kind], 0)]
+        ]
 
     def _send(self, rings: Sequence[Ring]) -> None:
         with self._redis.pipeline(transaction=False) as pipe:
