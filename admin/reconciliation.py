@@ -10,6 +10,7 @@ from admin.door import as_json, opened
 from admin.moments import Moment
 from admin.screen import tell, tell_json
 from worker import reconciling
+from worker.connecting import connection_named
 from worker.jobs import Kind
 from worker.reconciling import Found
 
@@ -31,6 +32,7 @@ MISSED = {
 def reconcile(name: str, *, since: datetime | None, dry_run: bool, is_json: bool) -> None:
     """Compare both systems of NAME, and repair what no webhook brought."""
     with opened("worker", "web") as workshop:
+        connection_named(workshop, name)
         found = reconciling.reconcile(workshop, name, since=since, dry_run=dry_run)
     if is_json:
         tell_json(_document(found, dry_run=dry_run))

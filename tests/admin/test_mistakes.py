@@ -83,8 +83,59 @@ def test_a_vendor_that_asks_us_to_wait(desk):
     assert "try again in" in desk.refused("connect", "xero", "demo", "--client-credentials")
 
 
-def test_a_wrong_command_is_wrong_usage(desk):
-    assert desk.run("conect").exit_code == 2
+WRONG = [
+    (("conect",), "Did you mean 'connect'?"),
+    (("connect", "komo", "demo"), "Did you mean 'kommo'?"),
+    (("jobs", "replya", "1"), "Did you mean 'replay'?"),
+    (("jobs", "list", "--sate", "failed"), "'--state'?"),
+    (("jobs", "list", "--state", "broken"), "'queued', 'running', 'done', 'failed', 'cancelled'"),
+    (("jobs", "list", "--kind", "invoice"), "'create_invoice'"),
+    (("jobs", "list", "--since", "yesterday"), "write 2h, 3d, 2026-09-14 or 2026-09-14T08:00"),
+    (("jobs", "list", "--limit", "0"), "x>=1"),
+    (("jobs", "show", "INV-0042"), "'INV-0042' is not a valid int"),
+    (("jobs", "show"), "Missing argument 'JOB'"),
+    (("jobs", "cancel"), "Missing argument"),
+    (("jobs", "replay"), "Name the jobs, or name a --state with filters."),
+    (("trace",), "Name the deal with --lead, or the invoice with --invoice."),
+    (("reconcile",), "Missing argument 'NAME'"),
+    (("reconcile", "demo", "--since", "soon"), "'soon' is no time"),
+    (("setup",), "Missing argument 'NAME'"),
+    (("completion",), "Missing argument"),
+]
+
+
+@pytest.mark.parametrize(("words", "said"), WRONG, ids=" ".join)
+def test_wrong_usage_says_what_is_right(desk, words, said):
+    told = desk.run(*words)
+    assert told.exit_code == 2
+    assert said in told.stderr
+    assert told.stdout == ""
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("check", "dmo"), ("setup", "dmo"), ("reconcile", "dmo"), ("connect", "kommo", "dmo", "--token", "x"),
+        ("connect", "xero", "dmo", "--client-credentials"), ("jobs", "list", "--connection", "dmo"),
+        ("jobs", "replay", "--state", "failed", "--connection", "dmo"),
+    ],
+    ids=" ".join,
+)  # fmt: skip
+def test_a_connection_that_nobody_knows(desk, words):
+    assert 'did you mean "demo"?' in desk.refused(*words)
+
+
+def test_what_is_not_there_is_named(desk):
+    assert "there is no job 99" in desk.refused("jobs", "show", "99")
+    assert "there is no job 99" in desk.refused("jobs", "replay", "99")
+    assert "there is no job 99" in desk.refused("jobs", "cancel", "99")
+    assert "nothing is known of the deal 99" in desk.refused("trace", "--lead", "99")
+    assert "no deal has an invoice of this number" in desk.refused("trace", "--invoice", "INV-99")
+
+
+def test_nothing_is_meant(desk):
+    assert "No job is meant by that." in desk.do("jobs", "list", "--state", "failed")
+    assert "No job is meant by that." in desk.do("jobs", "replay", "--state", "failed")
 
 
 @pytest.mark.system
