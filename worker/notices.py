@@ -114,7 +114,9 @@ def remember(session: Session, look: Look, *, now: datetime) -> list[Change]:
         if _is_news(session, known.get(key), key, sentence, look, now):
             changes.append(Change("failed", *key, sentence))
     for key, notice in sorted(known.items()):
-        if look.is_over(key) and _end(session, notice, now):
+        # a doubt that the next look does not share is none, whatever it looked at
+        is_over = look.is_over(key) or not (notice.confirmed or look.sure or key in look.failing)
+        if is_over and _end(session, notice, now):
             changes.append(Change("mended", *key, notice.sentence))
     session.execute(sa.delete(Notice).where(Notice.ended_at < now - KEPT))
     return changes

@@ -12,7 +12,7 @@ from worker.checks import Checked
 from worker.database import Database
 from worker.findings import Grade
 from worker.grants import GrantKind, Standing
-from worker.notices import CONFIRMED_AFTER, NOBODYS, Change, Look, Message
+from worker.notices import CONFIRMED_AFTER, NOBODYS, Change, Look, Message, Notice
 from worker.noticing import seen_by
 from worker.watching import access_of, announcement
 
@@ -76,6 +76,14 @@ def test_what_fails_at_two_looks_is_told(database: Database):
     assert see(database, failing(sure=False), 1) == []
     assert [one.state for one in see(database, failing("it still is", sure=False), AGAIN)] == ["failed"]
     assert stands(database) == [("kommo grant", "it still is")]
+
+
+def test_a_doubt_that_the_next_look_does_not_share_is_dropped_even_where_it_could_not_look(database: Database):
+    see(database, failing(sure=False))
+    assert see(database, Look({("acme", "xero grant"): "it is revoked"}, set()), AGAIN) == []
+    with database.reading() as session:
+        doubts = session.scalars(sa.select(Notice.about).where(Notice.confirmed.is_(False)))
+        assert list(doubts) == ["xero grant"]
 
 
 def test_another_sentence_for_the_same_failure_is_no_news(database: Database):
