@@ -3,11 +3,12 @@
 import base64
 import json
 from datetime import UTC, datetime, timedelta
+from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
 from integrations import oauth
-from integrations.errors import Broken, RateLimited, Refusal, Rejected, Unauthorised, Unreachable
+from integrations.errors import Broken, CallError, Missing, RateLimited, Refusal, Rejected, Unauthorised, Unreachable
 from integrations.oauth import client_credentials, expiry
 from tests.integrations.vendor import Reply, Vendor, empty, page, said
 
@@ -112,3 +113,125 @@ def test_a_long_lived_token_says_when_it_runs_out():
 )
 def test_a_token_that_does_not_say_has_no_known_end(token: str):
     assert expiry(token) is None
+
+
+# --- consent -----------------------------------------------------------------------------------------------------------
+
+APP = oauth.Client("the-id", "the-secret")
+REDIRECT = "http://localhost:8001/oauth/xero/callback"
+PAIR = {"access_token": "eyJ", "expires_in": 1800, "refresh_token": "next", "token_type": "Bearer"}
+
+
+def asked(vendor: Vendor) -> dict[str, str]:
+    return dict(parse_qsl(vendor.last.body.decode()))
+
+
+def test_the_address_of_consent_says_who_asks_for_what_and_where_to_come_back_to():
+    scopes = oauth.xero_scopes(broad=False)
+    address = urlsplit(oauth.xero_consent("https://login.xero.com", "the-id", REDIRECT, scopes, state="a b&c"))
+    assert (address.netloc, address.path) == ("login.xero.com", "/identity/connect/authorize")
+    assert dict(parse_qsl(address.query)) == {
+        "response_type": "code", "client_id": "the-id", "redirect_uri": REDIRECT, "state": "a b&c",
+        "scope": "offline_access accounting.invoices accounting.contacts accounting.settings.read "
+        "accounting.payments.read accounting.attachments",
+    }  # fmt: skip
+    kommo = urlsplit(oauth.kommo_consent("https://www.kommo.com/oauth", "the-id", state="a b&c"))
+    assert dict(parse_qsl(kommo.query)) == {"client_id": "the-id", "state": "a b&c", "mode": "popup"}
+
+
+def test_an_old_app_is_asked_for_the_broad_scopes():
+    scopes = oauth.xero_scopes(broad=True)
+    assert "accounting.transactions" in scopes
+    assert "accounting.invoices" not in scopes
+    assert "offline_access" in scopes
+
+
+def test_a_code_is_exchanged_at_xero_by_the_book(vendor: Vendor):
+    vendor.will(said(PAIR))
+    tokens = oauth.xero_code(vendor.url, APP, "the-code", REDIRECT, now=NOW)
+    assert (tokens.refresh_token, tokens.expires_at) == ("next", NOW + timedelta(minutes=30))
+    assert asked(vendor) == {"grant_type": "authorization_code", "code": "the-code", "redirect_uri": REDIRECT}
+    assert vendor.last.headers["Authorization"] == "Basic " + base64.b64encode(b"the-id:the-secret").decode()
+
+
+def test_a_refresh_token_is_exchanged_at_xero(vendor: Vendor):
+    vendor.will(said(PAIR))
+    assert oauth.xero_refresh(vendor.url, APP, "old", now=NOW).refresh_token == "next"
+    assert asked(vendor) == {"grant_type": "refresh_token", "refresh_token": "old"}
+
+
+def test_kommo_is_asked_at_the_accounts_own_host_with_the_secret_in_the_body(vendor: Vendor):
+    vendor.will(said(PAIR), said(PAIR))
+    oauth.kommo_code(vendor.url, APP, "the-code", REDIRECT, now=NOW)
+    ours = {"client_id": "the-id", "client_secret": "the-secret", "redirect_uri": REDIRECT}
+    assert vendor.last.path == "/oauth2/access_token"
+    assert asked(vendor) == ours | {"grant_type": "authorization_code", "code": "the-code"}
+    oauth.kommo_refresh(vendor.url, APP, "old", REDIRECT, now=NOW)
+    assert asked(vendor) == ours | {"grant_type": "refresh_token", "refresh_token": "old"}
+
+
+@pytest.mark.parametrize(
+    ("reply", "error", "words"),
+    [
+        (said({"hint": "Authorization code has expired", "status": 400}, 400), Unauthorised, "has expired"),
+        (said({"hint": "Token has been revoked", "status": 401}, 401), Unauthorised, "revoked"),
+        (page("<html>nginx</html>", 403), Unauthorised, "text/html"),
+        (page("<html>nginx</html>", 404), Missing, "text/html"),
+        (said([1], 400), Unauthorised, "application/json"),
+        (page("busy", 429, Retry_After="7"), RateLimited, "too many"),
+        (page("<html>502</html>", 502), Broken, "no token"),
+        (said({"title": "nothing"}, 200), Rejected, "nothing"),
+    ],
+)
+def test_kommos_refusals_have_a_status_and_a_hint(vendor: Vendor, reply: Reply, error, words):
+    vendor.will(reply)
+    with pytest.raises(error, match=words) as told:
+        oauth.kommo_refresh(vendor.url, APP, "old", REDIRECT, now=NOW)
+    assert not {"old", "the-secret"} & set(str(told.value).split())
+
+
+@pytest.mark.parametrize(
+    ("reply", "is_lost"),
+    [
+        (Reply(act="reset"), True),
+        (Reply(act="silence"), True),
+        (Reply(act="half"), True),
+        (page("<html>502</html>", 502), True),
+        (page("busy", 429), False),
+        (said({"error": "invalid_grant"}, 400), False),
+    ],
+)
+def test_a_lost_answer_may_have_been_a_new_pair(vendor: Vendor, reply: Reply, is_lost: bool):
+    vendor.will(reply)
+    with pytest.raises(CallError) as told:
+        oauth.xero_refresh(vendor.url, APP, "old", now=NOW, timeouts=(1.0, 0.5))
+    assert oauth.is_lost(told.value) is is_lost
+
+
+def test_what_never_left_is_not_lost():
+    with pytest.raises(Unreachable) as told:
+        oauth.xero_refresh("http://127.0.0.1:1", APP, "old", now=NOW)
+    assert not oauth.is_lost(told.value)
+
+
+def test_where_an_account_is_now_is_asked_with_the_refresh_token(vendor: Vendor):
+    vendor.will(said({"id": 1, "subdomain": "Umbrella", "domain": "umbrella.kommo.com"}), empty(401))
+    assert oauth.kommo_subdomain(vendor.url, "the-pair") == "umbrella"
+    assert (vendor.last.path, vendor.last.headers["X-Refresh-Token"]) == (
+        "/oauth2/account/current/subdomain", "the-pair",
+    )  # fmt: skip
+    assert oauth.kommo_subdomain(vendor.url, "the-pair") is None
+
+
+@pytest.mark.parametrize("reply", [page("<html>", 200), said({"subdomain": "no/such"}), empty(503), empty(302)])
+def test_nonsense_about_where_an_account_is_now_is_broken(vendor: Vendor, reply: Reply):
+    vendor.will(reply)
+    with pytest.raises(Broken):
+        oauth.kommo_subdomain(vendor.url, "the-pair")
+
+
+def test_a_token_tells_which_consent_it_comes_from():
+    token = jwt({"authentication_event_id": "d99ecdfe", "xero_userid": "1"})
+    assert oauth.authentication_event_id(token) == "d99ecdfe"
+    assert oauth.authentication_event_id("opaque") is None
+    assert oauth.claims(jwt([1])) == {}

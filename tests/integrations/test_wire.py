@@ -177,6 +177,7 @@ def test_a_token_that_ran_out_is_renewed_once_and_the_call_goes_on(wire: Wire, v
     assert [seen.headers["Authorization"] for seen in vendor.seen] == ["Bearer first", "Bearer second"]
     assert [seen.json for seen in vendor.seen] == [{"a": 1}, {"a": 1}]
     assert grant.stale == ["first"]
+    assert len(grant.worked) == 1
     assert len(budget.asked) == 2  # the vendor counts refused calls too
 
 
@@ -193,7 +194,7 @@ def test_a_refusal_that_no_token_mends_is_not_tried_again(wire: Wire, vendor: Ve
     with pytest.raises(Unauthorised) as refused:
         call(wire, vendor.url)
     assert refused.value.reason is Refusal.SCOPE
-    assert grant.stale == []
+    assert grant.stale == grant.worked == []
 
 
 def test_another_refusal_after_the_renewal_keeps_its_own_reason(wire: Wire, vendor: Vendor):
