@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import click
 
+from admin.completion import connection_names
 from admin.door import opened, secret
 from admin.screen import tell
 from worker import connecting, consent, setup
@@ -17,7 +18,7 @@ def connect() -> None:
 
 
 @connect.command()
-@click.argument("name")
+@click.argument("name", shell_complete=connection_names)
 @click.option("--token", help="Long-lived token of a private integration in Kommo; - reads it from standard input.")
 def kommo(name: str, token: str | None) -> None:
     """Print the address at Kommo where an administrator lets the bridge in for the connection NAME; with --token, try a long-lived token and store it encrypted."""
@@ -29,7 +30,7 @@ def kommo(name: str, token: str | None) -> None:
 
 
 @connect.command()
-@click.argument("name")
+@click.argument("name", shell_complete=connection_names)
 @click.option("--client-credentials", is_flag=True, help="The app is a custom connection.")
 @click.option("--client-id", help="Default: XERO_CLIENT_ID.")
 @click.option("--client-secret", help="Default: XERO_CLIENT_SECRET; - reads it from standard input.")
@@ -50,7 +51,7 @@ def xero(name: str, *, client_credentials: bool, client_id: str | None, client_s
 
 
 @click.command("setup")
-@click.argument("name")
+@click.argument("name", shell_complete=connection_names)
 def set_up(name: str) -> None:
     """Check what the connection NAME says against both systems, and make our fields and webhook in Kommo.
 
