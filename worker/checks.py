@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,13 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from redis import RedisError
 
-from worker import canary, connection_checks, mends
+from integrations import reach
+from integrations.line import is_loopback
+from worker import canary, celery_checks, connection_checks, mends
 from worker.connecting import connection_named
 from worker.findings import Finding, Grade, failed, note, ok
 from worker.overview import CANARY_LATE
+from worker.settings import Settings
 from worker.workshop import Workshop
 
 MIGRATIONS = Path(__file__).parent / "migrations"
@@ -39,7 +43,14 @@ def check(workshop: Workshop, name: str | None = None) -> Iterator[Checked]:
     chosen = [connection_named(workshop, name)] if name else list(workshop.connections.values())
     database = _database(workshop)
     yield _checked(None, database)
-    for finding in (*_redis(workshop), _canary(workshop), _address(workshop)):
+    celery = celery_checks.findings(workshop.settings.redis_url, workshop.redis)
+    for finding in (
+        *_redis(workshop),
+        _canary(workshop),
+        *celery,
+        address(workshop.settings),
+        *_redirect(workshop.settings),
+    ):
         yield _checked(None, finding)
     if database.grade is Grade.OK:
         for connection in chosen:
@@ -98,8 +109,37 @@ def _canary(workshop: Workshop) -> Finding:
     return ok("workers", f"one heard a ring {age.total_seconds():.0f} s ago")
 
 
-def _address(workshop: Workshop) -> Finding:
-    address = workshop.settings.public_url
-    if not address.startswith("https://"):
-        return note("address", f"PUBLIC_URL is {address}", "Kommo and Xero only reach an https address on the internet")
-    return ok("address", address)
+def address(settings: Settings) -> Finding:
+    """The receiver, asked at its own address as the vendors would; what this machine can't see is no failure."""
+    url = settings.public_url
+    is_simulated = is_loopback(settings.kommo_api_url) and is_loopback(settings.xero_api_url)
+    if not url.startswith("https://") and not is_simulated:
+        return note("address", f"PUBLIC_URL is {url}", "Kommo and Xero only reach an https address on the internet")
+    asked = f"{url}/healthz"
+    found = reach.ask(asked)
+    if found.status == HTTPStatus.OK:
+        return ok(
+            "address", f"{url} answers" + (", and so far as the vendors are simulated here" if is_simulated else "")
+        )
+    if found.status is not None:
+        return failed(
+            "address", f"{asked} answers {found.status}", "have it lead to the process web, without redirects"
+        )
+    if found.is_certificate:
+        return failed("address", f"the certificate of {url} is not valid", "renew it: Kommo and Xero trust no other")
+    said = f"{asked} could not be reached from this machine ({found.why})"
+    if is_simulated:
+        return failed("address", said, "start the line web of the Procfile")
+    return note(
+        "address",
+        said,
+        "see whether it answers from elsewhere: some networks have no way from inside to their own address",
+    )
+
+
+def _redirect(settings: Settings) -> Iterator[Finding]:
+    """Where people come back to from Xero's consent page, if that is how Xero is connected here."""
+    back = settings.redirect_url("xero")
+    if settings.xero_client_id and back.startswith("http://") and not back.startswith("http://localhost"):
+        mend = "only of weight for consent by OAuth: set CONSOLE_URL to an https address, or to http://localhost and its port"
+        yield note("console", f"Xero sends nobody back to {back}", mend)

@@ -114,7 +114,11 @@ class _Search:
 
     def _absent(self, about: str, what: str, ref: str | int, names: Sequence[str]) -> None:
         shown = f'"{ref}"' if isinstance(ref, str) else f"with the id {ref}"
-        self.findings.append(failed(about, f"Kommo has no {what} {shown}", nearest(str(ref), names)))
+        meant = nearest(str(ref), names)
+        mend = (
+            meant if meant.endswith("?") else f"make it in Kommo, or name another one in the connections file: {meant}"
+        )
+        self.findings.append(failed(about, f"Kommo has no {what} {shown}", mend))
 
 
 def _is(ref: str | int, key: int, name: str) -> bool:

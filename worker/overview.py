@@ -212,6 +212,14 @@ def _budget(workshop: Workshop, budgeted: Budgeted) -> Budget:
         return Budget(budgeted.key, budgeted.parties, None, problem="Redis does not answer")
 
 
+def last_spoke(session: Session, source: str, connection: str) -> datetime | None:
+    """When this vendor last sent a webhook about the connection, or one that tells of none, as when Xero asks whether we check signatures."""
+    spoken = sa.select(Delivery.received_at).where(Delivery.source == source).order_by(Delivery.received_at.desc())
+    about = session.scalar(spoken.where(Delivery.connection == connection).limit(1))
+    at_all = session.scalar(spoken.where(Delivery.connection.is_(None), Delivery.problem.is_(None)).limit(1))
+    return max((at for at in (about, at_all) if at), default=None)
+
+
 def heard(session: Session, names: list[str]) -> Iterator[Heard]:
     """When each vendor of these connections was last heard of."""
     for name in names:

@@ -1,21 +1,61 @@
 """`check`: each precondition on its line with its mend, and exit status 1 if any fails."""
 
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
+import requests
+import sqlalchemy as sa
 
+import celeryconfig
+from stack.redis import free_port
 from tests.admin.conftest import Desk
-from worker import canary
+from worker import canary, celery_checks, checks, deliveries
+from worker.database import Database
+from worker.deliveries import Received
+from worker.settings import Settings
+
+
+class Receiver(BaseHTTPRequestHandler):
+    """As much of a receiver as can be seen from outside."""
+
+    status = 200
+
+    def do_GET(self) -> None:
+        self.send_response(self.status if self.path == "/healthz" else 404)
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@contextmanager
+def answering(port: int, status: int = 200) -> Iterator[None]:
+    """Somebody answers at that port of this machine."""
+    with ThreadingHTTPServer(("127.0.0.1", port), type("R", (Receiver,), {"status": status})) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+        thread.start()
+        try:
+            yield
+        finally:
+            server.shutdown()
+            thread.join()
 
 
 @pytest.fixture
-def ready(desk: Desk, redis: Any) -> Desk:
-    """A desk whose connection stands, with a worker that hears rings."""
+def ready(desk: Desk, redis: Any, ledger: Database) -> Iterator[Desk]:
+    """A desk whose connection stands, with a receiver that answers, and a worker that hears rings."""
     desk.connect()
     desk.do("setup", "demo")
     canary.sing(redis, datetime.now(UTC))
-    return desk
+    with ledger.begin() as session:  # Xero has asked whether we check signatures
+        deliveries.keep(session, [Received("xero", b'{"events": []}', "application/json", datetime.now(UTC))])
+    with answering(int(desk.env["PORT"])):
+        yield desk
 
 
 def found(desk: Desk, *, fails: bool) -> dict[str, Any]:
@@ -35,14 +75,13 @@ def failing(desk: Desk) -> dict[str, str]:
 
 
 def test_all_is_well(ready):
-    ready.env["PUBLIC_URL"] = "https://bridge.example"
-    ready.do("setup", "demo")
     told = found(ready, fails=False)
     assert {one["grade"] for one in told.values()} == {"ok"}
     assert {
         "database", "redis", "workers", "address", "kommo grant", "xero grant", "kommo account", "xero organisation",
         "trigger", "deal", "currency_field", "leads fields", "kommo webhook", "account_code", "tax_type", "currencies",
-        "lock dates", "setup",
+        "lock dates", "setup", "clock", "celery", "kommo rights", "xero rights", "kommo plan", "xero plan",
+        "kommo last spoke", "xero last spoke",
     } <= set(told)  # fmt: skip
 
 
@@ -66,8 +105,8 @@ def test_an_unknown_name_is_refused(ready):
 
 def test_before_anything_was_done_each_step_is_named(desk):
     wrong = failing(desk)
-    assert "admin connect kommo demo --token TOKEN" in wrong["kommo grant"]
-    assert "admin connect xero demo --client-credentials" in wrong["xero grant"]
+    assert "connect it in the console, or by admin connect kommo demo, or with --token TOKEN" in wrong["kommo grant"]
+    assert "by admin connect xero demo, or with --client-credentials" in wrong["xero grant"]
     assert "admin setup demo" in wrong["setup"]
     assert "start the lines worker and beat" in wrong["workers"]
 
@@ -202,3 +241,86 @@ def test_a_subdomain_that_changed(ready):
     ready.sandbox.patch("kommo/account", {"subdomain": "umbrella"})
     ready.env["KOMMO_API_URL"] = ready.env["KOMMO_API_URL"].replace("{subdomain}", "umbrella")
     assert "mend kommo_subdomain" in failing(ready)["kommo account"]
+
+
+def test_a_stage_that_was_deleted_says_what_to_do(ready):
+    stage = {"pipeline": "Sales", "stage": "Payment approved"}
+    assert requests.delete(f"{ready.sandbox.control_url}/kommo/stages", json=stage, timeout=10).ok
+    wrong = failing(ready)
+    assert "make it in Kommo, or name another one in the connections file: there are " in wrong["trigger"]
+
+
+def test_an_account_that_was_renamed_since_the_setup_is_only_a_note(ready):
+    ready.sandbox.patch("kommo/account", {"subdomain": "umbrella"})
+    ready.rewrite('kommo_subdomain = "acme"', 'kommo_subdomain = "umbrella"')
+    ready.do("setup", "demo")
+    ready.rewrite('kommo_subdomain = "umbrella"', 'kommo_subdomain = "acme"')
+    told = found(ready, fails=False)["kommo account"]
+    assert told["grade"] == "note"
+    assert "renamed" in told["said"]
+
+
+def test_a_vendor_that_never_spoke_says_what_to_type_in_there(ready, ledger):
+    with ledger.begin() as session:
+        session.execute(sa.delete(deliveries.Delivery))
+    told = found(ready, fails=False)
+    assert told["kommo last spoke"]["grade"] == "ok"  # nothing has happened there yet
+    assert told["xero last spoke"]["grade"] == "note"
+    assert f"delivery URL {ready.env['PUBLIC_URL']}/webhooks/xero" in told["xero last spoke"]["mend"]
+
+
+def test_an_integration_that_may_not_use_files(ready):
+    token = ready.sandbox.post("kommo/tokens", {"scopes": ["crm"]})["token"]
+    ready.do("connect", "kommo", "demo", "--token", token)
+    assert "may not use files" in failing(ready)["kommo rights"]
+
+
+def test_a_plan_that_allows_few_invoices_is_a_note(ready):
+    ready.sandbox.patch("xero/organisation", {"plan": "STARTER"})
+    told = found(ready, fails=False)["xero plan"]
+    assert told["grade"] == "note"
+    assert "calls of the day left" in told["said"]
+
+
+def test_the_receiver_is_asked_at_its_own_address(ready):
+    port = free_port()
+    ready.env["PUBLIC_URL"] = f"http://127.0.0.1:{port}"
+    assert "start the line web" in failing(ready)["address"]
+    with answering(port, 404):
+        assert "answers 404: have it lead to the process web" in failing(ready)["address"]
+
+
+@pytest.mark.parametrize(
+    ("url", "grade", "told"),
+    [
+        ("http://bridge.example", "note", "only reach an https address"),
+        ("https://127.0.0.1:1", "note", "could not be reached from this machine"),
+    ],
+)
+def test_what_this_machine_can_not_see_is_no_failure(url, grade, told):
+    finding = checks.address(Settings(public_url=url, _env_file=None))
+    assert finding.grade == grade
+    assert told in finding.sentence
+
+
+class TestCelery:
+    """Settings that lose jobs, and queues that nobody hears."""
+
+    @pytest.mark.parametrize("name", celery_checks.ELSEWHERE)
+    def test_an_environment_that_sends_workers_elsewhere(self, ready, name):
+        ready.env[name] = "redis://127.0.0.1:1/0"
+        assert name in failing(ready)["celery"]
+
+    def test_settings_that_were_changed_are_named(self):
+        conf = {name: getattr(celeryconfig, name) for name in dir(celeryconfig) if not name.startswith("_")}
+        assert celery_checks.settings(conf, {}).grade == "ok"
+        changed = conf | {"task_acks_late": True, "task_time_limit": 4000, "worker_prefetch_multiplier": 4}
+        finding = celery_checks.settings(changed, {})
+        assert finding.grade == "failed"
+        for name in ("task_acks_late", "visibility_timeout", "worker_prefetch_multiplier"):
+            assert name in finding.said
+
+    def test_a_queue_that_nobody_listens_to(self):
+        assert celery_checks.queues(set(celery_checks.QUEUES)).grade == "ok"
+        finding = celery_checks.queues(set(celery_checks.QUEUES) - {"attach_invoice"})
+        assert finding.said == "no worker listens to attach_invoice"
