@@ -51,16 +51,25 @@ def trial(
                     processes.stop(*processes.of(kind))
 
 
-def bring_up(processes: Processes, sandbox: Sandbox, *, kinds: Mapping[str, int], say: Say) -> None:
-    """From an empty database to a product that both vendors' webhooks reach."""
+def bring_up(
+    processes: Processes, sandbox: Sandbox, *, kinds: Mapping[str, int], say: Say, connects: bool = True
+) -> None:
+    """From an empty database to a product that both vendors' webhooks reach; without `connects`, to one that nobody has connected yet."""
     say("making the database")
     processes.run("release")
-    say("starting " + ", ".join(f"{count} {kind}" for kind, count in kinds.items()) + ", and connecting both systems")
+    say(
+        "starting "
+        + ", ".join(f"{count} {kind}" for kind, count in kinds.items())
+        + " and connecting both systems" * connects
+    )
     for kind, count in kinds.items():
         processes.start(kind, count)
-    connect(processes, sandbox)
     register(processes, sandbox)
+    if connects:
+        connect(processes, sandbox)
     processes.wait_ready()
+    if not connects:
+        return
     point_xero_at(processes[processes.of("web")[-1]].url, processes, sandbox)
 
 

@@ -1,5 +1,6 @@
 """How a connection's access to each vendor stands, in words for people: what it opens, how it is had, how long it lasts, why it is refused."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -7,17 +8,12 @@ from enum import StrEnum
 
 from sqlalchemy.orm import Session
 
-from integrations.errors import Refusal
 from worker import facts, grants, overview
 from worker.facts import Facts
 from worker.grants import GrantKind, Standing
-from worker.verdicts import RECONNECT
 from worker.wording import day
 
 VENDORS = {"kommo": "Kommo", "xero": "Xero"}
-
-# Days: a month's notice of a token's end outlasts a holiday.
-ENDS_SOON = 30
 
 KINDS = {
     GrantKind.LONG_LIVED: "long-lived token",
@@ -37,14 +33,14 @@ class Stands(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """One vendor's. Texts are empty where there is nothing to say; `opens` is known from the first setup on."""
+    """One vendor's. Texts are empty where there is nothing to say; `opens` is known from the first setup on, `mend` is what a person must do."""
 
     vendor: str
     stands: Stands
     opens: str = ""
     kind: str = ""
     left: str = ""
-    refusal: str = ""
+    mend: str = ""
 
     @property
     def title(self) -> str:
@@ -56,30 +52,27 @@ def of(session: Session, connection: str, now: datetime) -> Iterator[Access]:
     """Both accesses of a connection, Kommo's first."""
     known = facts.last_known(session, connection)
     for vendor in VENDORS:
-        yield _access(vendor, connection, grants.standing(session, vendor, connection), _opens(vendor, known), now)
+        yield _access(vendor, grants.standing(session, vendor, connection), _opens(vendor, known), now)
 
 
-def _access(vendor: str, connection: str, grant: Standing | None, opens: str, now: datetime) -> Access:
+def _access(vendor: str, grant: Standing | None, opens: str, now: datetime) -> Access:
     if grant is None:
         return Access(vendor, Stands.ABSENT, opens)
-    kind, days = KINDS[grant.kind], overview.days_left(grant, now)
+    days, mend = overview.days_left(grant, now), overview.mend_of(grant, now=now)
     left = "renewed by itself" if days is None or grant.expires_at is None else _left(days, grant.expires_at)
-    if grant.refusal:
-        return Access(vendor, Stands.LOST, opens, kind, left, refusal(vendor, connection, grant.refusal))
-    if days is not None and days < 0:
-        return Access(vendor, Stands.LOST, opens, kind, left, f"Its token has ended: connect {VENDORS[vendor]} again.")
-    soon = days is not None and days < ENDS_SOON
-    return Access(vendor, Stands.ENDS_SOON if soon else Stands.GOOD, opens, kind, left)
-
-
-def refusal(vendor: str, connection: str, reason: Refusal) -> str:
-    """Why the vendor does not let us in, and what a person does about it: a sentence."""
-    told = RECONNECT[reason].format(vendor=VENDORS[vendor], command=vendor).replace("NAME", connection)
-    return told[0].upper() + told[1:] + "."
+    is_lost = grant.refusal is not None or (days is not None and days < 0)
+    stands = Stands.LOST if is_lost else Stands.ENDS_SOON if mend else Stands.GOOD
+    return Access(vendor, stands, opens, KINDS[grant.kind], left, _sentence(mend or ""))
 
 
 def _left(days: int, end: datetime) -> str:
     return f"{days} days left, until {day(end.date())}" if days >= 0 else f"ended on {day(end.date())}"
+
+
+def _sentence(mend: str) -> str:
+    """Without the command that does it, for where there is a button beside it."""
+    told = re.sub(r" \(admin connect [^)]*\)", "", mend)
+    return f"{told[0].upper()}{told[1:]}." if told else ""
 
 
 def _opens(vendor: str, known: Facts | None) -> str:

@@ -1,6 +1,7 @@
 """`/metrics`: the ledger in Prometheus' words, read when it is asked for. No client's name and no secret is in it, and so it asks for no log-in."""
 
 from collections.abc import Callable, Iterator
+from datetime import datetime
 
 from flask import Blueprint, Response
 from prometheus_client import CollectorRegistry, generate_latest
@@ -10,8 +11,9 @@ from prometheus_client.registry import Collector
 from sqlalchemy.exc import SQLAlchemyError
 
 from admin.console.shop import workshop
-from worker import measures, overview
+from worker import measures, notices, overview, watching
 from worker.measures import OpenCount
+from worker.notices import Notice
 from worker.overview import Overview
 from worker.workshop import Workshop
 
@@ -40,6 +42,7 @@ class Ledger(Collector):
             seen = overview.look(self._workshop())
             with self._workshop().database.reading() as session:
                 jobs = measures.open_counts(session)
+                failing, looked_at = notices.standing(session), watching.looked_at(session)
         except SQLAlchemyError:
             yield gauge("bridge_database_up", "1 while the ledger answers.", 0)
             return
@@ -48,6 +51,7 @@ class Ledger(Collector):
         yield from _budgets(seen)
         yield from _grants(seen)
         yield from _heard(seen)
+        yield from _checks(failing, looked_at)
 
     def describe(self) -> list[GaugeMetricFamily]:
         """Nothing beforehand: a registry would collect once more only to learn the names."""
@@ -110,3 +114,14 @@ def _heard(seen: Overview) -> Iterator[GaugeMetricFamily]:
     if seen.canary_at:
         told = "When a worker last heard a ring."
         yield gauge("bridge_workers_heard_timestamp_seconds", told, seen.canary_at.timestamp())
+
+
+def _checks(failing: list[Notice], looked_at: datetime | None) -> Iterator[GaugeMetricFamily]:
+    """What the hourly look found; about the installation where the connection is empty."""
+    family = GaugeMetricFamily("bridge_check_failing", "1 for each check that fails.", labels=["connection", "about"])
+    for notice in failing:
+        family.add_metric([notice.connection, notice.about], 1)
+    yield family
+    if looked_at:
+        told = "When everything was last looked at."
+        yield gauge("bridge_checks_timestamp_seconds", told, looked_at.timestamp())

@@ -17,8 +17,7 @@ routes = Blueprint("pages", __name__)
 @routes.get("/")
 def connections() -> ResponseReturnValue:
     """All connections."""
-    shown = cards.look(workshop())
-    return render_template("connections.html", cards=shown, now=workshop().now())
+    return render_template("connections.html", desk=cards.look(workshop()), now=workshop().now())
 
 
 @routes.get("/connections/<name>")
@@ -55,7 +54,7 @@ def back(name: str) -> ResponseReturnValue:
 
 
 def _card(name: str) -> Card:
-    found = next((card for card in cards.look(workshop()) if card.connection.name == name), None)
+    found = next((card for card in cards.look(workshop()).cards if card.connection.name == name), None)
     if found is None:
         file = workshop().settings.connections_file
         abort(404, f"{file} has no connection {name!r}. The first page lists those that it has.")

@@ -96,9 +96,13 @@ def product(
     kinds: Mapping[str, int] = KINDS,
     on_sqlite: bool = False,
     keeps: bool = True,
+    connects: bool = True,
     more: Mapping[str, str] | None = None,
 ) -> Iterator[Product]:
-    """Up and connected; stopped in order at the end. `keeps`: Redis writes its own down; `more` are settings of the product."""
+    """Up and connected; stopped in order at the end. `keeps`: Redis writes its own down; `more` are settings of the product.
+
+    Without `connects`, nobody has connected anything yet.
+    """
     with ExitStack() as opened:
         redis = servers.own_redis(children, folder / "redis", appendonly=keeps)
         redis.start()
@@ -115,7 +119,7 @@ def product(
         )
         processes = Processes(children, settings | {"BRIDGE_TIME_FACTOR": str(TIME_FACTOR)} | dict(more or {}))
         opened.callback(stop_all, processes)
-        bring_up(processes, sandbox, kinds=kinds, say=print)
+        bring_up(processes, sandbox, kinds=kinds, say=print, connects=connects)
         yield Product(sandbox, processes, redis, postgres)
 
 
