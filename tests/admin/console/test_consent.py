@@ -9,6 +9,7 @@ import pytest
 import requests
 import sqlalchemy as sa
 from pydantic import SecretStr
+from werkzeug.test import TestResponse
 
 from admin.console.app import create_app
 from integrations.errors import Refusal
@@ -16,7 +17,7 @@ from tests.admin.conftest import Desk
 from tests.admin.console.conftest import Browser, words
 from worker import grants, jobs
 from worker.database import Database
-from worker.grants import Grant, GrantKind
+from worker.grants import Grant, GrantKind, GrantUse
 from worker.jobs import Kind, LeadRef, Wanted
 from worker.vault import Vault
 from worker.verdicts import reconnect
@@ -350,3 +351,54 @@ class TestSeveralOrganisations:
         assert f"({TENANT})" in told
         with ledger.reading() as session:
             assert grants.chosen_tenant(session, "demo") == TENANT
+
+    @pytest.fixture
+    def both(self, operator: Browser, ledger: Database, several: str) -> TestResponse:
+        """What the operator sees whose app reached both before, while the bridge knows neither: Xero keeps the first consent of each (xero.md 1.5)."""
+        for place in (TENANT, several):
+            consent(operator, "xero", place=place)
+            with ledger.begin() as session:
+                session.execute(sa.delete(GrantUse))
+                session.execute(sa.delete(Grant))
+        return operator.get(vendors_page(begin(operator, "xero"), place=TENANT))
+
+    def test_of_those_that_were_connected_before_the_operator_chooses(self, both, operator, ledger, several, stored):
+        assert "Which organisation is “demo”?" in words(both)
+        assert "Acme Trading (NZ)" in words(both)
+        assert "Umbrella Ltd" in words(both)
+        assert stored() == []
+        chosen = {"pending": field(both.text, "pending"), "connection": "demo", "tenant": several}
+        told = words(operator.post("/oauth/xero/choose", "/", **chosen, follow=True))
+        assert f'Connected with the Xero organisation "Umbrella Ltd" ({several})' in told
+        with ledger.reading() as session:
+            assert grants.chosen_tenant(session, "demo") == several
+        assert "It took too long" in words(operator.post("/oauth/xero/choose", "/", **chosen))
+        assert stored() == [("xero", GrantKind.OAUTH)]
+
+    def test_one_that_was_not_offered_can_not_be_chosen(self, both, operator, stored):
+        chosen = {"pending": field(both.text, "pending"), "tenant": "11111111-418e-48d8-8949-308c14aec278"}
+        assert "Another organisation was chosen" in words(operator.post("/oauth/xero/choose", "/", **chosen))
+        assert stored() == []
+
+    def test_tokens_that_wait_for_the_choice_are_sealed(self, both, redis):
+        (key,) = redis.keys("bridge:consent:choice:*")
+        assert redis.get(key).startswith(b"gAAAA")
+        assert 0 < redis.ttl(key) <= 15 * 60
+
+    def test_what_was_chosen_is_what_setup_works_with(self, operator, ledger, several):
+        consent(operator, "kommo")
+        consent(operator, "xero", place=TENANT)
+        with ledger.begin() as session:  # the person connects another organisation to the app, for another connection
+            grants.choose_tenant(session, "demo", None)
+        consent(operator, "xero", place=several)
+        with ledger.reading() as session:
+            assert grants.chosen_tenant(session, "demo") == several
+        told = words(operator.post("/connections/demo/setup", "/connections/demo"))
+        assert several in told
+
+
+def field(page: str, name: str) -> str:
+    """The value of a hidden field."""
+    found = re.search(rf'name="{name}" value="([^"]+)"', page)
+    assert found, page
+    return found[1]

@@ -8,8 +8,9 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from admin.console.app import create_app
 from tests.admin.console.conftest import Browser
-from worker import canary, jobs
+from worker import canary, jobs, notices
 from worker.jobs import Kind, LeadRef, Wanted
+from worker.notices import Look
 from worker.workshop import utcnow
 
 
@@ -73,3 +74,12 @@ def test_no_secret_and_no_token_is_in_it(stranger, desk):
     for name, value in desk.env.items():
         if name.endswith(("TOKEN", "SECRET", "KEYS", "KEY", "PASSWORD")):
             assert value not in text, name
+
+
+def test_checks_that_fail_are_counted_each(stranger, ledger):
+    with ledger.begin() as session:
+        look = Look({("demo", "trigger"): "gone", ("", "redis"): "full"}, (), sure=True)
+        notices.remember(session, look, now=utcnow())
+    told = read(stranger)
+    assert told["bridge_check_failing", "trigger", "demo"] == 1
+    assert told["bridge_check_failing", "redis", ""] == 1

@@ -3,6 +3,10 @@
 import pytest
 
 from tests.admin.console.conftest import words
+from worker import notices
+from worker.database import Database
+from worker.notices import Look
+from worker.workshop import utcnow
 
 
 def test_a_connection_that_is_not_connected_shows_where_to_begin(operator):
@@ -80,3 +84,19 @@ def test_what_pages_are_made_of_may_be_kept(stranger, name):
     with stranger.get(f"/static/{name}") as answer:
         assert answer.status_code == 200
         assert "max-age" in answer.headers["Cache-Control"]
+
+
+def fail(ledger: Database, connection: str, about: str) -> None:
+    """The hourly look found something, twice."""
+    with ledger.begin() as session:
+        look = Look({(connection, about): "it is out: mend it"}, (), sure=True)
+        notices.remember(session, look, now=utcnow())
+
+
+def test_what_the_hourly_look_found_stands_on_the_connection(operator, ledger):
+    fail(ledger, "demo", "lock dates")
+    fail(ledger, "", "redis")
+    for page in ("/", "/connections/demo"):
+        assert "failing lock dates : it is out: mend it" in words(operator.get(page))
+    assert "The installation failing redis" in words(operator.get("/"))
+    assert "Nothing was looked at yet" in words(operator.get("/"))
