@@ -1,4 +1,4 @@
-"""One product for a file of system tests; each leaves it idle and whole."""
+"""One product for a file of system tests; each leaves it idle and whole, and no secret in clear."""
 
 import tempfile
 from collections.abc import Iterator
@@ -9,6 +9,7 @@ import pytest
 from stack.children import Children
 from tests import servers
 from tests.system import product as system
+from tests.system import secrecy
 
 
 @pytest.fixture(scope="module")
@@ -20,5 +21,8 @@ def product(children: Children, ground_folder: Path, ground: dict[str, str]) -> 
         with system.product(children, folder) as running:
             ground |= running.stands_on()
             yield running
+            settings = running.processes.environment
+            wanted = secrecy.secrets(running.sandbox, settings)
+            assert secrecy.leaks(wanted, logs=ground_folder / "logs", database_url=settings["DATABASE_URL"]) == []
     except servers.Absent as absent:
         pytest.skip(str(absent).splitlines()[0])
