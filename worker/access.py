@@ -80,4 +80,4 @@ def _opens(vendor: str, known: Facts | None) -> str:
         return ""
     if vendor == "kommo":
         return f"{known.kommo.name} ({known.kommo.subdomain}.kommo.com)"
-    return f"{known.organisation.name} ({known.organisation.country})"
+    return f"{known.organisation.name}, books in {known.organisation.base_currency}"

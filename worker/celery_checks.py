@@ -8,7 +8,7 @@ from celery import Celery
 from redis import Redis, RedisError
 
 import celeryconfig
-from worker.findings import Finding, failed, ok
+from worker.findings import Finding, Grade, failed, ok
 from worker.ring import broker_address
 
 # Workers answer within milliseconds; this is for those on a busy machine.
@@ -24,13 +24,18 @@ def findings(redis_url: str, redis: Redis) -> Iterator[Finding]:
     """Its settings, and who listens to what."""
     app = Celery("check", broker=broker_address(redis_url), set_as_current=False)
     app.config_from_object("celeryconfig")
-    yield settings(app.conf, os.environ)
-    try:
-        redis.ping()
-    except RedisError:
+    yield (finding := settings(app.conf, os.environ))
+    if finding.grade is Grade.FAILED or not _answers(redis):
         return
     if heard := app.control.inspect(timeout=LISTENING).active_queues():
         yield queues({queue["name"] for listens in heard.values() for queue in listens})
+
+
+def _answers(redis: Redis) -> bool:
+    try:
+        return bool(redis.ping())
+    except RedisError:
+        return False
 
 
 def settings(conf: Mapping[str, Any], environ: Mapping[str, str]) -> Finding:

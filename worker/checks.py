@@ -13,8 +13,7 @@ from alembic.script import ScriptDirectory
 from redis import RedisError
 
 from integrations import reach
-from integrations.line import is_loopback
-from worker import canary, celery_checks, connection_checks, mends
+from worker import canary, celery_checks, connection_checks, looking, mends
 from worker.connecting import connection_named
 from worker.findings import Finding, Grade, failed, note, ok
 from worker.overview import CANARY_LATE
@@ -112,7 +111,7 @@ def _canary(workshop: Workshop) -> Finding:
 def address(settings: Settings) -> Finding:
     """The receiver, asked at its own address as the vendors would; what this machine can't see is no failure."""
     url = settings.public_url
-    is_simulated = is_loopback(settings.kommo_api_url) and is_loopback(settings.xero_api_url)
+    is_simulated = looking.are_simulated(settings)
     if not url.startswith("https://") and not is_simulated:
         return note("address", f"PUBLIC_URL is {url}", "Kommo and Xero only reach an https address on the internet")
     asked = f"{url}/healthz"

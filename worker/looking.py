@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from integrations.kommo.client import Kommo
 from integrations.kommo.entities import Account, Field, FieldEntity, Pipeline
+from integrations.line import is_loopback
 from integrations.turns import Priority
 from integrations.xero.entities import Account as LedgerAccount
 from integrations.xero.entities import Organisation, TaxRate
@@ -19,6 +20,7 @@ from worker.findings import Finding, failed
 from worker.invoicing import Books
 from worker.mapping import Mapped
 from worker.routes import Route
+from worker.settings import Settings
 from worker.workshop import Workshop
 
 
@@ -79,6 +81,11 @@ def look_at_xero(workshop: Workshop, connection: Connection) -> XeroSide:
     return XeroSide(
         tenant_id, organisation, xero.currencies(), accounts=tuple(xero.accounts()), tax_rates=tuple(xero.tax_rates())
     )
+
+
+def are_simulated(settings: Settings) -> bool:
+    """Whether both vendors are a sandbox on this machine, which reaches plain http here too."""
+    return is_loopback(settings.kommo_api_url) and is_loopback(settings.xero_api_url)
 
 
 def facts_of(kommo: KommoSide, xero: XeroSide) -> Facts:

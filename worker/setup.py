@@ -9,14 +9,14 @@ from datetime import date
 
 from integrations.kommo.client import Kommo
 from integrations.kommo.entities import Field, FieldEntity
-from worker import bookkeeping, cursors, facts, hooks, looking, ourfields, routes
+from worker import bookkeeping, cursors, facts, grants, hooks, looking, ourfields, routes
 from worker.connecting import connection_named
 from worker.connections import Connection
 from worker.findings import Finding, Grade, NotDone, failures
+from worker.grants import GrantKind
 from worker.hooks import Registered
 from worker.looking import KommoSide, XeroSide
 from worker.routes import Route
-from worker.settings import Settings
 from worker.workshop import Workshop
 
 
@@ -49,7 +49,7 @@ def set_up(workshop: Workshop, name: str) -> Report:
     registered = hooks.register(client, workshop.settings)
     return Report(
         done=(*_told(look, route), _fields_sentence(made), _hook_sentence(registered)),
-        todo=(*_notes(found), *_left(workshop.settings, look, registered)),
+        todo=(*_notes(found), *_left(workshop, connection, look, registered)),
     )
 
 
@@ -131,9 +131,11 @@ def _hook_sentence(registered: Registered) -> str:
             return "webhook: the plan of this account has none"
 
 
-def _left(settings: Settings, look: Look, registered: Registered) -> list[str]:
+def _left(workshop: Workshop, connection: Connection, look: Look, registered: Registered) -> list[str]:
     """What only a person can do, in pages that have no API."""
-    left = []
+    settings, left = workshop.settings, []
+    with workshop.database.reading() as session:
+        grant = grants.standing(session, "kommo", connection.name)
     if registered is Registered.NO_PLAN:
         address = hooks.shown(settings)
         left += [
@@ -144,7 +146,12 @@ def _left(settings: Settings, look: Look, registered: Registered) -> list[str]:
         "In your app on developer.xero.com, Webhooks: event category Invoices, "
         f"delivery URL {settings.public_url}/webhooks/xero; its key goes into XERO_WEBHOOK_KEY"
     )
-    if not settings.public_url.startswith("https://"):
+    if grant and grant.kind is GrantKind.OAUTH:
+        left.append(
+            "In your integration at Kommo, address for revoked access (so that its end is heard of at once): "
+            f"{hooks.shown(settings)}/uninstall"
+        )
+    if not settings.public_url.startswith("https://") and not looking.are_simulated(settings):
         left.append(f"PUBLIC_URL is {settings.public_url}: Kommo and Xero only reach an https address on the internet")
     return left
 

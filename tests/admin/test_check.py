@@ -237,10 +237,11 @@ def test_a_file_that_changed_since_setup(ready):
     assert "admin setup demo" in failing(ready)["setup"]
 
 
-def test_a_subdomain_that_changed(ready):
-    ready.sandbox.patch("kommo/account", {"subdomain": "umbrella"})
-    ready.env["KOMMO_API_URL"] = ready.env["KOMMO_API_URL"].replace("{subdomain}", "umbrella")
-    assert "mend kommo_subdomain" in failing(ready)["kommo account"]
+def test_an_account_that_is_not_the_files(desk):
+    desk.connect()
+    desk.sandbox.patch("kommo/account", {"subdomain": "umbrella"})
+    desk.env["KOMMO_API_URL"] = desk.env["KOMMO_API_URL"].replace("{subdomain}", "umbrella")
+    assert "mend kommo_subdomain" in failing(desk)["kommo account"]
 
 
 def test_a_stage_that_was_deleted_says_what_to_do(ready):

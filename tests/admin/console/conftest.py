@@ -26,12 +26,12 @@ class Browser:
     def get(self, address: str, **more: Any) -> TestResponse:
         return self.client.get(address, **more)
 
-    def post(self, address: str, page: str | None = None, *, follow: bool = False, **fields: str) -> TestResponse:
+    def post(self, address: str, page: str | None = None, *, follow: bool = False, **fields: Any) -> TestResponse:
         """A form sent to an address, with the token that stands on `page` (else on the address itself)."""
         token = csrf(self.client.get(page or address).text)
         return self.client.post(address, data={"csrf": token, **fields}, follow_redirects=follow)
 
-    def log_in(self, password: str | None = None, **fields: str) -> TestResponse:
+    def log_in(self, password: str | None = None, **fields: Any) -> TestResponse:
         return self.post("/login", "/login", password=password or self._password, **fields)
 
 
