@@ -117,9 +117,7 @@ def address(settings: Settings) -> Finding:
     asked = f"{url}/healthz"
     found = reach.ask(asked)
     if found.status == HTTPStatus.OK:
-        return ok(
-            "address", f"{url} answers" + (", and so far as the vendors are simulated here" if is_simulated else "")
-        )
+        return ok("address", f"{url} answers" + ("; simulated vendors reach it without https" if is_simulated else ""))
     if found.status is not None:
         return failed(
             "address", f"{asked} answers {found.status}", "have it lead to the process web, without redirects"
