@@ -71,9 +71,7 @@ TRIES = 3
 
 _MINE = sa.and_(Job.holder == sa.bindparam("by"), is_in(State.RUNNING))
 
-_ONE_OF_MINE = sa.select(Job.id).where(_MINE).limit(1).with_for_update()
-
-_ALL_OF_MINE = sa.select(Job.id).where(_MINE).order_by(Job.id).with_for_update()
+_ALL_OF_MINE = sa.select(Job.id, Job.batch).where(_MINE).order_by(Job.id).with_for_update()
 
 _STILL_MINE = _ALL_OF_MINE.where(Job.id.in_(sa.bindparam("ids", expanding=True)))
 
@@ -135,16 +133,26 @@ def _claimed(row: sa.Row[Any]) -> Claimed:
 
 
 def holds(session: Session, holder: str) -> bool:
-    """Whether this holder still has its jobs; they stay so until the transaction ends, for a sweep passes over locked rows."""
-    return session.scalar(_ONE_OF_MINE, {"by": holder}) is not None
+    """Whether this holder still has all of its jobs; they stay so until the transaction ends, for a sweep passes over locked rows."""
+    return bool(_whole(session, holder))
 
 
 def renew(database: Database, holder: str, *, now: datetime, lease: timedelta) -> bool:
-    """Keep the lease of whatever this holder still has; False if nothing is left to keep."""
+    """Keep the lease of what this holder has claimed; False if any of it is no longer its own."""
     with database.begin() as session:
-        ids = list(session.scalars(_ALL_OF_MINE, {"by": holder}))
+        ids = _whole(session, holder)
         kept = session.execute(_RENEW, {"ids": ids, "until": now + lease}) if ids else None
         return kept is not None and bool(changed_rows(kept))
+
+
+def _whole(session: Session, holder: str) -> list[int]:
+    """The jobs of a claim, locked; none of them where one is missing.
+
+    A worker that is frozen while it writes keeps the row that it has locked from the sweep, and no other. It must not think that the
+    claim is whole when it thaws: its handler works on all of it.
+    """
+    mine = session.execute(_ALL_OF_MINE, {"by": holder}).all()
+    return [row.id for row in mine] if mine and len(mine) == mine[0].batch else []
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,11 +3,13 @@
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
+import sqlalchemy as sa
+
 from worker import claims
 from worker.attempts import story
 from worker.claims import Claim, settle
 from worker.database import Database
-from worker.jobs import Kind, State
+from worker.jobs import Job, Kind, State
 from worker.sweep import sweep
 from worker.verdicts import Done, Failed, Wait
 
@@ -151,3 +153,28 @@ def test_a_lease_is_kept_while_anything_is_held_and_not_after(database: Database
     assert sweep(database, now=at(12)) == []
     settle(database, held, {job_id: Done()}, now=at(13))
     assert not claims.renew(database, held.holder, now=at(14), lease=LEASE)
+
+
+def test_who_has_lost_one_job_of_a_batch_has_lost_the_batch(database: Database):
+    """A sweep passes over a row that its frozen holder has locked, and takes the others: whoever thaws then must not go on with those."""
+    first, second, _ = record(database, for_lead(1), for_lead(2), for_lead(3))
+    held = must_claim(database, first, most=3)
+    with database.begin() as session:
+        taken = sa.update(Job).where(Job.id == second).values(state=State.QUEUED, holder=None, leased_until=None)
+        session.execute(taken)
+    assert not claims.renew(database, held.holder, now=at(8), lease=LEASE)
+    with database.begin() as session:
+        assert not claims.holds(session, held.holder)
+    settle(database, held, {one.id: Done() for one in held.jobs}, now=at(9))
+    assert states(database) == [State.DONE, State.QUEUED, State.DONE]
+
+
+def test_a_write_of_a_batch_keeps_the_sweep_from_all_of_it(database: Database):
+    first, *_ = record(database, for_lead(1), for_lead(2), for_lead(3))
+    held = must_claim(database, first, most=3)
+    if database.engine.dialect.name == "sqlite":
+        return  # there a sweep waits for whoever writes
+    with database.begin() as session:
+        assert claims.holds(session, held.holder)
+        sweep(database, now=at(60))
+        assert claims.holds(session, held.holder)
