@@ -54,8 +54,9 @@ def show(world: World, pairs: Iterable[tuple[Link, Invoice]]) -> dict[int, Verdi
         for shown in wanted
         if (stage := moves[shown.link.id]) or shown.changes
     ]  # fmt: skip
-    written = write(world, changes)
     asked = {change.id for change in changes}
+    _doubt(world, [shown.link for shown in wanted if shown.link.lead_id in asked])
+    written = write(world, changes)
     absent = asked - written.ids
     there = [shown for shown in wanted if shown.link.lead_id not in absent]
     if there:
@@ -64,6 +65,18 @@ def show(world: World, pairs: Iterable[tuple[Link, Invoice]]) -> dict[int, Verdi
                 _remember(session, shown, written.dropped, now=world.now())
     verdicts: dict[int, Verdict] = {one.link.id: Done(statuses.message(one.invoice, one.label)) for one in there}
     return verdicts | {one.link.id: gone(world, one.link) for one in wanted if one.link.lead_id in absent}
+
+
+def _doubt(world: World, about: Sequence[Link]) -> None:
+    """Forget what these deals show before it is changed: if nobody learns what became of the write, the next one writes everything.
+
+    Otherwise what was written and lost would stay, where the invoice has gone back meanwhile to what we remember.
+    """
+    known = [link for link in about if link.synced is not None]
+    if known:
+        with world.begin() as session:
+            for link in known:
+                links.change(session, link, synced=None)
 
 
 def is_shown(world: World, link: Link, invoice: Invoice) -> bool:

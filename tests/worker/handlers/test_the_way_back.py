@@ -1,8 +1,17 @@
 """What becomes of an invoice is shown on its deal; an invoice raised by hand becomes a deal."""
 
+from collections.abc import Callable
+from datetime import timedelta
 from decimal import Decimal
 
+import pytest
+
+from integrations.turns import Priority
+from integrations.wire import CallRecord
 from tests.worker.shop import Shop
+from worker import claims
+from worker.handlers import HANDLERS
+from worker.jobs import Kind
 
 
 def invoiced(shop: Shop, **more: object) -> tuple[int, str]:
@@ -152,3 +161,48 @@ def files(shop: Shop, lead_id: int) -> list[dict[str, object]]:
         {**one, "versions": len(one["versions"]) if isinstance(one["versions"], list) else one["versions"]}
         for one in lead["files"]
     ]
+
+
+@pytest.mark.parametrize("do", ["reset", 504])
+def test_what_a_lost_answer_left_on_the_deal_does_not_stay(shop: Shop, do: object):
+    """The deal showed the payment, and nobody told us so; the payment is taken back before we look again."""
+    lead_id, invoice_id = invoiced(shop)
+    shop.sandbox.post(f"xero/invoices/{invoice_id}/pay", {"amount": "150.00"})
+    shop.changed(invoice_id)
+    shop.fault("kommo", "PATCH /api/v4/leads", do)
+    shop.work()
+    assert shop.lead(lead_id).status == "Partly paid"
+    shop.sandbox.post(f"xero/invoices/{invoice_id}/unpay", {})
+    shop.pass_time(3600)
+    shop.work()
+    assert (shop.lead(lead_id).status, shop.lead(lead_id).due) == ("Awaiting payment", Decimal(1150))
+
+
+def test_what_a_dead_worker_left_on_the_deal_does_not_stay(shop: Shop):
+    lead_id, invoice_id = invoiced(shop)
+    shop.sandbox.post(f"xero/invoices/{invoice_id}/pay", {"amount": "150.00"})
+    (job_id,) = shop.changed(invoice_id)
+    claim = claims.claim(shop.workshop.database, job_id, now=shop.now(), lease=timedelta(seconds=10), most=1)
+    assert claim is not None
+    world = shop.workshop.world("demo", priority=Priority.STATUS, holder=claim.holder, on_call=die_after("PATCH"))
+    with pytest.raises(Died):
+        HANDLERS[Kind.SYNC_STATUS](claim.jobs, world)
+    assert shop.lead(lead_id).status == "Partly paid"
+    shop.sandbox.post(f"xero/invoices/{invoice_id}/unpay", {})
+    shop.pass_time(3600)
+    shop.work()
+    assert shop.lead(lead_id).status == "Awaiting payment"
+
+
+class Died(BaseException):
+    """The worker is no more."""
+
+
+def die_after(method: str) -> Callable[[CallRecord], None]:
+    """Ends everything once such a call has been answered."""
+
+    def told(call: CallRecord) -> None:
+        if call.method == method:
+            raise Died
+
+    return told
