@@ -40,6 +40,7 @@ TAKING = "worker/taking.py"
 TESTS = {
     "claims": "tests/worker/test_claims.py",
     "fence": "tests/worker/handlers/test_the_fence.py",
+    "back": "tests/worker/handlers/test_the_way_back.py",
     "guards": "tests/worker/test_guards.py",
     "indexes": "tests/worker/test_indexes.py",
     "jobs": "tests/worker/test_jobs.py",
@@ -79,8 +80,7 @@ MUTANTS = (
     ),
     Mutant(
         "the ledger's own writes do not ask who holds the job",
-        CLAIMS, 'return session.scalar(_ONE_OF_MINE, {"by": holder}) is not None',
-        "return True",
+        CLAIMS, "return bool(_whole(session, holder))", "return True",
         ("fence::test_a_frozen_creator_that_knows_nothing_of_its_successor_is_stopped_before_it_sends",
          "fence::test_what_a_frozen_worker_read_never_covers_what_its_successor_wrote",
          "fence::test_a_frozen_attacher_puts_no_second_file_on_the_deal"),
@@ -98,8 +98,18 @@ MUTANTS = (
     ),
     Mutant(
         "a renewal keeps what others hold",
-        CLAIMS, 'session.scalars(_ALL_OF_MINE, {"by": holder})', "session.scalars(sa.select(Job.id).where(is_in(State.RUNNING)))",
+        CLAIMS, '.where(Job.id.in_(sa.bindparam("ids", expanding=True)))\n    .values(leased_until=', ".where(is_in(State.RUNNING))\n    .values(leased_until=",
         ("guards::test_a_renewal_keeps_only_what_is_its_own",),
+    ),
+    Mutant(
+        "a batch that has lost a job goes on",
+        CLAIMS, "if mine and len(mine) == mine[0].batch else []", "if mine else []",
+        ("claims::test_who_has_lost_one_job_of_a_batch_has_lost_the_batch",),
+    ),
+    Mutant(
+        "what a lost answer left on a deal stays",
+        SHOWING, "    known = [link for link in about if link.synced is not None]\n", "    known: list[Link] = []\n",
+        ("back::test_what_a_lost_answer_left_on_the_deal_does_not_stay", "back::test_what_a_dead_worker_left_on_the_deal_does_not_stay"),
     ),
     Mutant(
         "a subject may wait twice",
