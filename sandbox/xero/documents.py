@@ -73,11 +73,13 @@ def _pdf(call: Call, record: Invoice) -> Answer:
 
 
 def put_invoices(call: Call) -> Answer:
+    _must_summarize(call)
     return _write(call, elements(call.body, "Invoices"), create)
 
 
 def post_invoices(call: Call) -> Answer:
     asked = elements(call.body, "Invoices")
+    _must_summarize(call)
     if any(not each.has("invoiceid") for each in asked):
         call.state.complain("POST used to create invoices")
     return _write(call, asked, upsert)
@@ -116,10 +118,14 @@ def _written(call: Call, outcome: Outcome, *, shown: bool) -> Shape:
     return {**shape, **Verdict(warnings=outcome.warnings, shown=shown).keys()}
 
 
-def _watch(call: Call, asked: list[Asked]) -> None:
-    """Notes what a careful client does not do."""
+def _must_summarize(call: Call) -> None:
+    """Where it is described: for many documents. A write to one of them has no such parameter in Xero's description."""
     if "summarizeerrors" not in call.query:
         call.state.complain("a write without summarizeErrors")
+
+
+def _watch(call: Call, asked: list[Asked]) -> None:
+    """Notes what a careful client does not do."""
     if len(asked) > 50:
         call.state.complain("more than 50 documents in a write")
     lines = [line for each in asked for line in each.parts("lineitems") or []]
