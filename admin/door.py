@@ -21,6 +21,13 @@ INTERRUPTED = 130
 class Careful(click.Group):
     """Turns every error that an operator can mend into its message, on standard error, and exit status 1."""
 
+    def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
+        """Read the command line. Ctrl-C meanwhile is no refusal, which is what Click would make of it."""
+        try:
+            return super().make_context(*args, **kwargs)
+        except KeyboardInterrupt:
+            sys.exit(INTERRUPTED)
+
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command."""
         try:

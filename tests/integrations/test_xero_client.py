@@ -93,6 +93,7 @@ def test_tenants_are_organisations(xero: Xero, vendor: Vendor):
             "fe79f7dd-b6d4-4a92-ba7b-538af6289c58",
             "ORGANISATION",
             "Demo Company (NZ)",
+            "d99ecdfe-391d-43d2-b834-17636ba90e8d",
         )
     ]
     assert vendor.last.path == "/connections"

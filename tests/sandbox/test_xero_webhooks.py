@@ -144,7 +144,8 @@ def test_who_compares_only_the_head_or_without_case_is_found_out(xero: Office, r
         receiver.reads = careless
         verdict = xero.human("/webhook", {"url": receiver.url, "key": KEY})
         assert (verdict["ok"], verdict["status"]) == (False, "NEW")
-        assert verdict["reasons"] == ["Response to incorrectly signed payload not 401"]
+        # one or two of the three: a character that was changed may have been changed in its case
+        assert set(verdict["reasons"]) == {"Response to incorrectly signed payload not 401"}
 
 
 def test_nothing_is_sent_before_the_intent_is_proved_and_a_new_key_must_prove_it_again(
