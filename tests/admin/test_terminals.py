@@ -87,7 +87,13 @@ def test_connections_are_told_apart_where_there_are_several(failed, ledger):
 
 
 def program(desk: Desk, *words: str, **more: Any) -> subprocess.Popen[bytes]:
-    return subprocess.Popen([sys.executable, "-m", "admin", *words], cwd=ROOT, env=os.environ | desk.env, **more)
+    """A command as a terminal starts it: Ctrl-C reaches it, also where these tests run in the background and it would not."""
+    words = (sys.executable, "-m", "admin", *words)
+    return subprocess.Popen(words, cwd=ROOT, env=os.environ | desk.env, preexec_fn=hear_ctrl_c, **more)  # noqa: PLW1509  (it sets a signal, and no more)
+
+
+def hear_ctrl_c() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def in_terminal(desk: Desk, *words: str) -> str:
