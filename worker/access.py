@@ -11,9 +11,7 @@ from sqlalchemy.orm import Session
 from worker import facts, grants, overview
 from worker.facts import Facts
 from worker.grants import GrantKind, Standing
-from worker.wording import day
-
-VENDORS = {"kommo": "Kommo", "xero": "Xero"}
+from worker.wording import VENDORS, day
 
 KINDS = {
     GrantKind.LONG_LIVED: "long-lived token",

@@ -15,18 +15,14 @@ from worker.findings import Finding, NotDone, failed, note, ok
 from worker.grants import GrantKind, Standing
 from worker.hooks import EVENTS
 from worker.looking import KommoSide, XeroSide
-from worker.overview import days_left
+from worker.overview import ENDS_SOON, days_left
 from worker.routes import Route
 from worker.settings import Settings, SettingsError
 from worker.verdicts import RECONNECT
+from worker.wording import VENDORS
 from worker.workshop import Workshop
 
 T = TypeVar("T")
-
-VENDORS = ("kommo", "xero")
-
-# Days: a month's notice of a token's end outlasts a holiday.
-ENDS_SOON = 30
 
 HOW = {"kommo": "{command}, or with --token TOKEN", "xero": "{command}, or with --client-credentials"}
 

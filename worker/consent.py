@@ -15,9 +15,8 @@ from integrations.oauth import Client
 from worker.connecting import connection_named
 from worker.findings import NotDone
 from worker.settings import Settings, SettingsError
+from worker.wording import VENDORS
 from worker.workshop import Workshop
-
-VENDORS = {"kommo": "Kommo", "xero": "Xero"}
 
 # Logging in there, choosing an account and reading what is asked for takes a person a few minutes.
 LIVES = timedelta(minutes=15)

@@ -16,7 +16,8 @@ from integrations.xero.entities import Tenant
 from worker import grants, mends, resuming, routes, trials
 from worker.connecting import Connected, connection_named, describe_account
 from worker.connections import Connection
-from worker.consent import LIVES, VENDORS, Begun, NotConsented, client_of
+from worker.consent import LIVES, Begun, NotConsented, client_of
+from worker.wording import VENDORS
 from worker.workshop import Workshop
 
 # Whoever comes back names the account's host, and can name any: our secret goes to Kommo's hosts only (kommo.md 2.1).

@@ -10,6 +10,9 @@ CENT = Decimal("0.01")
 # Rounding fails where the result has more digits than the context; the usual 28 are too few for nonsense that people type.
 WIDE = Context(prec=60)
 
+# How the vendors are called, whatever a column or an address calls them.
+VENDORS = {"kommo": "Kommo", "xero": "Xero"}
+
 # A sentence on a deal has to be read at a glance: names in it are cut to this.
 NAME_IN_SENTENCE = 40
 

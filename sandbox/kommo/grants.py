@@ -6,10 +6,10 @@ import secrets
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 from sandbox.kit import Clock
+from sandbox.kit.tokens import TokenRequest
 from sandbox.kommo.tokens import ALL_SCOPES, Grant, Tokens
 
 CODE_LIFE_S, ACCESS_LIFE_S, REFRESH_LIFE_S = 20 * 60, 86_400, 90 * 86_400
@@ -79,26 +79,6 @@ class RefreshToken:
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
-    """A request for tokens, as the books show it."""
-
-    at: datetime
-    client_id: str
-    grant_type: str
-    spent: str  # the code or the refresh token that was sent
-    hint: str  # "" where tokens were given
-
-    def shown(self) -> dict[str, Any]:
-        return {
-            "at": self.at.isoformat(),
-            "client_id": self.client_id,
-            "grant_type": self.grant_type,
-            "spent": self.spent,
-            "error": self.hint,
-        }
-
-
-@dataclass(frozen=True, slots=True)
 class Given:
     access: Grant
     refresh: str
@@ -135,7 +115,7 @@ class Grants:
         self._codes: dict[str, Code] = {}
         self._refresh: dict[str, RefreshToken] = {}
         self.integrations: dict[str, Integration] = {}
-        self.requests: deque[Request] = deque(maxlen=KEPT)
+        self.requests: deque[TokenRequest] = deque(maxlen=KEPT)
 
     def consent(self, integration: Integration, user_id: int) -> Code:
         """An admin has said yes: the code for it, good for 20 minutes, once."""
@@ -262,7 +242,7 @@ class Grants:
     # --- books ---
 
     def _note(self, asked: Asked, hint: str) -> None:
-        self.requests.append(Request(self._clock.now(), asked.client_id, asked.grant_type, asked.spent, hint))
+        self.requests.append(TokenRequest(self._clock.now(), asked.client_id, asked.grant_type, asked.spent, hint))
 
     def shown(self) -> list[dict[str, Any]]:
         """Every refresh token since the start. `state`: fresh, spent (good until the new pair is used), dead."""

@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from sandbox.kit import Clock
+from sandbox.kit.tokens import TokenRequest
 from sandbox.xero.act import new_id
 from sandbox.xero.tokens import LIFE, App, Token, Tokens, jwt
 
@@ -89,26 +90,6 @@ class RefreshToken:
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
-    """A request for tokens, as the books show it."""
-
-    at: datetime
-    client_id: str
-    grant_type: str
-    spent: str  # the code or the refresh token that was sent
-    error: str  # "" where tokens were given
-
-    def shown(self) -> dict[str, Any]:
-        return {
-            "at": self.at.isoformat(),
-            "client_id": self.client_id,
-            "grant_type": self.grant_type,
-            "spent": self.spent,
-            "error": self.error,
-        }
-
-
-@dataclass(frozen=True, slots=True)
 class Given:
     """A token set; `refresh` is "" without offline_access, `id_token` without openid (xero.md 1.2)."""
 
@@ -128,7 +109,7 @@ class Grants:
         self._switches = switches
         self._codes: dict[str, Code] = {}
         self._refresh: dict[str, RefreshToken] = {}
-        self.requests: deque[Request] = deque(maxlen=KEPT)
+        self.requests: deque[TokenRequest] = deque(maxlen=KEPT)
 
     # --- consent ---
 
@@ -252,7 +233,7 @@ class Grants:
     # --- books ---
 
     def note(self, client_id: str, grant_type: str, spent: str, error: str = "") -> None:
-        self.requests.append(Request(self._clock.now(), client_id, grant_type, spent, error))
+        self.requests.append(TokenRequest(self._clock.now(), client_id, grant_type, spent, error))
 
     def shown(self) -> list[dict[str, Any]]:
         """Every refresh token since the start. `state`: fresh, spent (replaced, good for the rest of the grace), dead."""
