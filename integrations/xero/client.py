@@ -190,16 +190,20 @@ class Xero:
         return self._all("/Contacts", "Contacts", contacts.parse_contact, query)
 
     def _changed(self, since: datetime, query: Query) -> list[Invoice]:
-        """By pages in the order of changes; one that changes during the walk may come twice, and the later state counts."""
-        headers = {"If-Modified-Since": notation.modified_since(since)}
+        """In the order of changes; of one that changes during the walk the later state counts.
+
+        Each request begins where the last page ended. By page numbers one that changes would go to the end, all behind it would move
+        up by one, and the first of the next page would be on none that is read.
+        """
         ordered: Query = [*query, ("order", "UpdatedDateUTC ASC"), ("unitdp", 4), ("pageSize", PAGE)]
         found: dict[str, Invoice] = {}
-        page, pages = 1, 1.0
-        while page <= pages:
-            answer = self._get("/Invoices", [*ordered, ("page", page)], headers)
-            some, pages = answer.parse(_page)
+        page, more = 1, True
+        while more:
+            headers = {"If-Modified-Since": notation.modified_since(since)}
+            some, pages = self._get("/Invoices", [*ordered, ("page", page)], headers).parse(_page)
             found |= {invoice.id: invoice for invoice in some}
-            page += 1
+            more = page < pages
+            since, page = _onwards(since, page, some)
         return list(found.values())
 
     def _all(self, path: str, name: str, parse: Callable[[Any], T], query: Query | None = None) -> list[T]:
@@ -278,6 +282,15 @@ def _page(said: Any) -> tuple[list[Invoice], float]:
     if pages is not None:
         return some, float(pages)
     return some, math.inf if len(some) >= PAGE else 0.0
+
+
+def _onwards(since: datetime, page: int, some: list[Invoice]) -> tuple[datetime, int]:
+    """Where to read on after a page, and which page of that: the next one only where all of this is of one second, or in no order."""
+    times = [invoice.updated_at for invoice in some if invoice.updated_at]
+    last = times[-1].replace(microsecond=0) if times else since
+    if last <= since or len(times) < len(some) or times != sorted(times):
+        return since, page + 1
+    return last, 1
 
 
 def _online_link(said: Any) -> str | None:

@@ -327,6 +327,46 @@ def test_changes_are_read_page_by_page(xero: Xero, vendor: Vendor):
     assert vendor.last.asked("order") == ["UpdatedDateUTC ASC"]
 
 
+def changed(ids: list[str], seconds: list[int], count: int):
+    """A page of invoices that were changed so many seconds after midnight, and how many pages there are."""
+    midnight = 1772323200000
+    invoices = [
+        {
+            "InvoiceID": one,
+            "Type": "ACCREC",
+            "Status": "DRAFT",
+            "UpdatedDateUTC": f"/Date({midnight + second * 1000 + 7}+0000)/",
+        }
+        for one, second in zip(ids, seconds, strict=True)
+    ]
+    return said({"pagination": {"page": 1, "pageSize": 250, "pageCount": count}, "Invoices": invoices})
+
+
+def test_none_is_passed_over_where_one_that_was_read_changes_and_all_behind_it_move_up(xero: Xero, vendor: Vendor):
+    """By its number the second page would now begin behind the third invoice."""
+    vendor.will(changed(["first", "second"], [1, 5], 2), changed(["second", "third", "first"], [5, 6, 9], 1))
+    assert [invoice.id for invoice in xero.invoices_made_by_us(SINCE)] == ["first", "second", "third"]
+    asked = [(seen.headers["If-Modified-Since"], *seen.asked("page")) for seen in vendor.seen]
+    assert asked == [("2026-02-28T22:30:07", "1"), ("2026-03-01T00:00:05", "1")]
+
+
+def test_pages_of_one_second_are_told_apart_by_their_numbers(xero: Xero, vendor: Vendor):
+    vendor.will(
+        changed(["first", "second"], [5, 5], 3), changed(["first", "second"], [5, 5], 3),
+        changed(["third", "fourth"], [5, 6], 3), changed(["fourth"], [6], 1),
+    )  # fmt: skip
+    assert len(xero.invoices_made_by_us(SINCE)) == 4
+    asked = [(seen.headers["If-Modified-Since"][-2:], *seen.asked("page")) for seen in vendor.seen]
+    assert asked == [("07", "1"), ("05", "1"), ("05", "2"), ("06", "1")]
+
+
+@pytest.mark.parametrize("seconds", [[6, 5], [5, 0]])
+def test_pages_that_are_in_no_order_are_read_by_their_numbers(xero: Xero, vendor: Vendor, seconds: list[int]):
+    vendor.will(changed(["first", "second"], seconds, 2), changed(["third"], [7], 2))
+    assert len(xero.invoices_made_by_us(SINCE)) == 3
+    assert [seen.asked("page") for seen in vendor.seen] == [["1"], ["2"]]
+
+
 def test_where_no_pages_are_counted_a_page_that_is_not_full_is_the_last(xero: Xero, vendor: Vendor):
     vendor.will(pages(1, None, [f"id-{number}" for number in range(250)]), pages(2, None, [INVOICE]))
     assert len(xero.invoices_changed(SINCE)) == 251
