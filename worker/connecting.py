@@ -7,12 +7,25 @@ from integrations import oauth
 from integrations.errors import Refusal, Unauthorised
 from integrations.kommo.entities import Account
 from integrations.oauth import TokenSet
-from worker import grants, resuming, tenants, trials
+from worker import grants, resuming, routes, tenants, trials
 from worker.connections import Connection
 from worker.findings import NotDone, nearest
 from worker.grants import Credentials, GrantKind
 from worker.settings import Settings
 from worker.workshop import Workshop
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """Which Kommo account a connection is for: by its subdomains, of which one is the present one, and by its id once `setup` has seen it."""
+
+    subdomain: str
+    subdomains: tuple[str, ...]
+    account_id: int | None
+
+    def is_of(self, account: Account) -> bool:
+        """Whether it is that account, and not one that has got its name since."""
+        return account.subdomain.lower() in self.subdomains and self.account_id in {None, account.id}
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +43,16 @@ def connection_named(workshop: Workshop, name: str) -> Connection:
         file = workshop.settings.connections_file
         raise NotDone(f'{file} has no connection "{name}": {nearest(name, workshop.connections)}')
     return workshop.connections[name]
+
+
+def home_of(workshop: Workshop, connection: Connection) -> Home:
+    """The subdomain that the file names; where `setup` knew the account by that, those that it has got since, too."""
+    own = connection.kommo_subdomain
+    with workshop.database.reading() as session:
+        route = routes.load(session, connection.name)
+    if route is None or own not in route.subdomains:
+        return Home(own, (own,), None)
+    return Home(route.subdomain, (own, *route.subdomains), route.account_id)
 
 
 def connect_kommo(workshop: Workshop, name: str, token: str) -> Connected:
@@ -55,21 +78,29 @@ def describe_account(account: Account) -> str:
 
 
 def _account(workshop: Workshop, connection: Connection, token: str) -> Account:
+    home = home_of(workshop, connection)
     try:
-        account = trials.account(workshop, connection, token, connection.kommo_subdomain)
+        account = trials.account(workshop, connection, token, home.subdomain)
     except Unauthorised as error:
         if error.reason is not Refusal.REVOKED:
             raise
-        where = f"{connection.kommo_subdomain}.kommo.com"
+        where = f"{home.subdomain}.kommo.com"
         raise NotDone(
             f"Kommo does not accept this token for {where}: make one in that account, and copy it whole"
         ) from None
-    if account.subdomain.lower() != connection.kommo_subdomain:
-        told = f'the token belongs to "{account.name}" ({account.subdomain}.kommo.com)'
-        raise NotDone(
-            f'{told}, but connection "{connection.name}" says kommo_subdomain = "{connection.kommo_subdomain}"'
-        )
+    if not home.is_of(account):
+        told = f'the token belongs to "{account.name}" ({account.id}, {account.subdomain}.kommo.com)'
+        raise NotDone(f"{told}, but {describe_home(connection, home)}")
     return account
+
+
+def describe_home(connection: Connection, home: Home) -> str:
+    """Which account a connection is for, for a sentence; an account that has got another one's name is told from it by the ids."""
+    own = connection.kommo_subdomain
+    said = f'the connection "{connection.name}" is for {own}.kommo.com (kommo_subdomain = "{own}")'
+    if home.account_id is None:
+        return said
+    return f"{said} and was set up with the account {home.account_id}; another one takes a connection with a name of its own"
 
 
 def connect_xero(workshop: Workshop, name: str, given: Credentials | None) -> Connected:
@@ -79,6 +110,7 @@ def connect_xero(workshop: Workshop, name: str, given: Credentials | None) -> Co
     sealed = workshop.vault  # before a call: without keys nothing can be stored
     token = _token(workshop, credentials)
     tenant_id = tenants.choose(connection, trials.organisations(workshop, connection, token.access_token))
+    _must_stay(workshop, connection, tenant_id)
     found = trials.organisation(workshop, connection, token.access_token, tenant_id)
     with workshop.database.begin() as session:
         grants.store(
@@ -88,6 +120,17 @@ def connect_xero(workshop: Workshop, name: str, given: Credentials | None) -> Co
         grants.choose_tenant(session, name, None)  # it reaches one, whatever was chosen for a consent before
     what = f'the Xero organisation "{found.name}" ({tenant_id})'
     return Connected(what, None, resuming.resume(workshop, "xero", [name]))
+
+
+def _must_stay(workshop: Workshop, connection: Connection, tenant_id: str) -> None:
+    """A custom connection passes over the organisation that it is asked for, so that another one's would write into other books (xero.md 1.6)."""
+    with workshop.database.reading() as session:
+        route = routes.load(session, connection.name)
+    if connection.xero_tenant_id is None and route is not None and route.tenant_id != tenant_id:
+        raise NotDone(
+            f'this custom connection is for {tenant_id}, but the connection "{connection.name}" works with {route.tenant_id}: '
+            f"give the pair of that one, or, if the other one is right, write it as xero_tenant_id into the connections file first"
+        )
 
 
 def _token(workshop: Workshop, credentials: Credentials) -> TokenSet:

@@ -14,7 +14,7 @@ from integrations.errors import Broken, CallError, Missing, RateLimited, Refusal
 from integrations.oauth import TokenSet
 from integrations.xero.entities import Tenant
 from worker import grants, mends, resuming, routes, trials
-from worker.connecting import Connected, connection_named, describe_account
+from worker.connecting import Connected, Home, connection_named, describe_account, describe_home, home_of
 from worker.connections import Connection
 from worker.consent import LIVES, Begun, NotConsented, client_of
 from worker.wording import VENDORS
@@ -58,15 +58,15 @@ def refused(begun: Begun, error: str) -> NotConsented:
 def complete_kommo(workshop: Workshop, begun: Begun, code: str, referer: str) -> Connected:
     """Take the account's tokens. NotConsented where it is another account than the connection's, or a code that is over."""
     connection = connection_named(workshop, begun.connection)
-    names = _names(workshop, connection)
-    subdomain = _chosen(workshop, connection, names, referer)
+    home = home_of(workshop, connection)
+    subdomain = _chosen(workshop, connection, home, referer)
     settings, client = workshop.settings, client_of(workshop.settings, "kommo")
     back = settings.redirect_url("kommo")
     with _Told(begun, back):
         token = oauth.kommo_code(settings.kommo_base(subdomain), client, code, back, now=workshop.now())
         account = trials.account(workshop, connection, token.access_token, subdomain)
-    if account.subdomain.lower() not in names:
-        raise _other_account(connection, f'"{account.name}" ({account.subdomain}.kommo.com)')
+    if not home.is_of(account):
+        raise _other_account(connection, home, f'"{account.name}" ({account.id}, {account.subdomain}.kommo.com)')
     with workshop.database.begin() as session:
         grant_id = grants.store_consent(
             session, workshop.vault, vendor="kommo", connections=[connection.name], who=str(account.id), token=token,
@@ -76,18 +76,11 @@ def complete_kommo(workshop: Workshop, begun: Begun, code: str, referer: str) ->
     return Connected(describe_account(account), None, resuming.resume(workshop, "kommo", served))
 
 
-def _names(workshop: Workshop, connection: Connection) -> tuple[str, ...]:
-    """The subdomains of the connection's account: the file's, and where `setup` knew the account by that, those that it has got since."""
-    own = connection.kommo_subdomain
-    with workshop.database.reading() as session:
-        route = routes.load(session, connection.name)
-    return (own, *(route.subdomains if route and own in route.subdomains else ()))
-
-
-def _chosen(workshop: Workshop, connection: Connection, names: Sequence[str], referer: str) -> str:
+def _chosen(workshop: Workshop, connection: Connection, home: Home, referer: str) -> str:
     """The account's subdomain, by the host that came back: Kommo's, and the connection's account."""
-    if referer.lower() == urlsplit(workshop.settings.kommo_base(names[0])).netloc.lower():  # a sandbox has another host
-        return names[0]
+    own = connection.kommo_subdomain
+    if referer.lower() == urlsplit(workshop.settings.kommo_base(own)).netloc.lower():  # a sandbox has another host
+        return own
     found = KOMMO_HOST.fullmatch(referer)
     if found is None:
         raise NotConsented(
@@ -95,16 +88,16 @@ def _chosen(workshop: Workshop, connection: Connection, names: Sequence[str], re
             "The address that came back names a host that is not Kommo's, so nothing was sent there. Begin it again.",
             vendor="kommo", connection=connection.name,
         )  # fmt: skip
-    if found[1].lower() not in names:
-        raise _other_account(connection, found[0].lower())
+    if found[1].lower() not in home.subdomains:
+        raise _other_account(connection, home, found[0].lower())
     return found[1].lower()
 
 
-def _other_account(connection: Connection, chosen: str) -> NotConsented:
+def _other_account(connection: Connection, home: Home, chosen: str) -> NotConsented:
     own = f"{connection.kommo_subdomain}.kommo.com"
     return NotConsented(
         "Another account was chosen",
-        f'The account that was chosen is {chosen}, but the connection "{connection.name}" is for {own}. Nothing was connected.',
+        f"The account that was chosen is {chosen}, but {describe_home(connection, home)}. Nothing was connected.",
         f"Begin it again and choose {own} on Kommo's page. If {chosen} is the right one, because the account was renamed or the file is wrong, "
         "mend kommo_subdomain in the connections file first.",
         vendor="kommo", connection=connection.name,

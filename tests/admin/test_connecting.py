@@ -1,9 +1,11 @@
 """`connect`: a grant is tried before it is stored, and says what it opens."""
 
+from dataclasses import replace
 from urllib.parse import parse_qs, urlsplit
 
 import sqlalchemy as sa
 
+from worker import routes
 from worker.database import Database
 from worker.grants import Grant
 
@@ -58,6 +60,29 @@ def test_a_token_of_another_account_names_both(desk, ledger):
     assert "umbrella.kommo.com" in told
     assert 'kommo_subdomain = "acme"' in told
     assert stored(ledger) == {}
+
+
+def test_an_account_that_took_over_the_subdomain_of_ours_is_another_one(desk, ledger):
+    """A subdomain that an account has left may be taken by anybody: the deals that we know are not there."""
+    desk.connect()
+    desk.do("setup", "demo")
+    with ledger.begin() as session:
+        route = routes.load(session, "demo")
+        assert route is not None
+        routes.save(session, replace(route, account_id=7))
+    told = desk.refused("connect", "kommo", "demo", "--token", desk.sandbox.post("kommo/tokens")["token"])
+    assert "(30896271, acme.kommo.com)" in told
+    assert "was set up with the account 7" in told
+
+
+def test_an_account_that_was_renamed_takes_a_new_token_though_the_file_says_the_old_name(desk, ledger):
+    desk.connect()
+    desk.do("setup", "demo")
+    desk.sandbox.patch("kommo/account", {"subdomain": "umbrella"})
+    with ledger.begin() as session:
+        routes.move(session, "demo", "umbrella")
+    said = desk.do("connect", "kommo", "demo", "--token", desk.sandbox.post("kommo/tokens")["token"])
+    assert "(30896271, umbrella.kommo.com)" in said
 
 
 def test_without_a_token_the_address_of_kommos_consent_is_printed(desk):
@@ -132,6 +157,23 @@ def test_of_several_organisations_one_must_be_named(desk):
     told = desk.refused("connect", "xero", "demo", "--client-credentials")
     assert "several organisations" in told
     assert "Umbrella Ltd" in told
+
+
+def test_a_custom_connection_of_another_organisation_takes_no_connection_over(desk, ledger):
+    """It passes over the organisation that it is asked for: what waits would be written into other books."""
+    desk.rewrite('xero_tenant_id = "5b96e86b-418e-48d8-8949-308c14aec278"', "")
+    desk.connect()
+    desk.do("setup", "demo")
+    with ledger.begin() as session:
+        route = routes.load(session, "demo")
+        assert route is not None
+        routes.save(session, replace(route, tenant_id="11111111-418e-48d8-8949-308c14aec278"))
+    before = stored(ledger)["xero"].version
+    told = desk.refused("connect", "xero", "demo", "--client-credentials")
+    assert "is for 5b96e86b-418e-48d8-8949-308c14aec278" in told
+    assert 'the connection "demo" works with 11111111' in told
+    assert "xero_tenant_id" in told
+    assert stored(ledger)["xero"].version == before
 
 
 def test_no_organisation_at_all_is_told(desk):

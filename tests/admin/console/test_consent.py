@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from urllib.parse import parse_qs, urlencode, urlsplit
 
@@ -15,7 +16,7 @@ from admin.console.app import create_app
 from integrations.errors import Refusal
 from tests.admin.conftest import Desk
 from tests.admin.console.conftest import Browser, words
-from worker import grants, jobs
+from worker import grants, jobs, routes
 from worker.database import Database
 from worker.grants import Grant, GrantKind, GrantUse
 from worker.jobs import Kind, LeadRef, Wanted
@@ -267,6 +268,20 @@ def test_an_account_that_was_renamed_since_its_setup_is_connected_again(operator
     operator.post("/connections/demo/setup", "/connections/demo")
     desk.rewrite('kommo_subdomain = "umbrella"', 'kommo_subdomain = "acme"')
     assert "umbrella.kommo.com" in consent(operator, "kommo")
+
+
+def test_an_account_that_took_over_the_subdomain_of_ours_is_not_connected(operator, desk, stored, ledger):
+    consent(operator, "xero")
+    desk.do("connect", "kommo", "demo", "--token", desk.sandbox.ready["kommo_token"])
+    operator.post("/connections/demo/setup", "/connections/demo")
+    with ledger.begin() as session:
+        route = routes.load(session, "demo")
+        assert route is not None
+        routes.save(session, replace(route, account_id=7))
+    told = consent(operator, "kommo")
+    assert "Another account was chosen" in told
+    assert "was set up with the account 7" in told
+    assert ("kommo", GrantKind.LONG_LIVED) in stored()
 
 
 @pytest.mark.parametrize(("vendor", "seconds"), [("kommo", 20 * 60), ("xero", 5 * 60)])
