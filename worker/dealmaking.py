@@ -7,6 +7,7 @@ period, by the mark that it carries (XERO_INVOICE_ID, XERO_CONTACT_ID).
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
@@ -17,7 +18,7 @@ from integrations.kommo.entities import ClientDraft, ClientEntity, LeadDraft
 from integrations.xero.entities import Contact, Invoice
 from worker import contacts, dealing, links, marks, outcomes, sends, showing, writing
 from worker.claims import Claimed
-from worker.clients import choose_client
+from worker.clients import XERO_CONTACT_ID, choose_client
 from worker.links import Link
 from worker.sends import Send
 from worker.verdicts import Done, Verdict, Wait
@@ -143,8 +144,12 @@ def _client(world: World, job: Claimed, link: Link, contact: Contact, sought: So
         pairs = contacts.of_xero_contact(session, account_id, tenant_id, contact.id)
         return next((pair.kommo_id for pair in pairs if pair.entity == entity), None)
 
+    def find(since: datetime) -> int | None:
+        made = outcomes.made_since(world, world.kommo, partial(world.kommo.clients_updated_since, entity), since)
+        return next((client.id for client in made if client.text(XERO_CONTACT_ID) == contact.id), None)
+
     about = f"{entity}:{account_id}:{tenant_id}:{contact.id}"
-    creation = Creation(entity, lambda _: choose([contact.id]), settle, about=about, known=known)
+    creation = Creation(entity, find, settle, about=about, known=known)
     found = _find(world, job, link, creation)
     if found is None and (found := choose([contact.id, draft.email, draft.name])) is not None:
         with world.database.begin() as session:

@@ -77,21 +77,18 @@ class Kommo:
 
     def leads_created_since(self, since: datetime) -> list[Lead]:
         """Leads made at or after that time, oldest first."""
-        query: Query = [("filter[created_at][from]", int(since.timestamp())), ("order[created_at]", "asc")]
-        return self._pages("/leads", "leads", parse_lead, [*query, ("with", LEAD_PARTS)])
+        return self._walk("/leads", "leads", parse_lead, since, by="created_at", query=[("with", LEAD_PARTS)])
 
     def leads_updated_since(self, stages: Iterable[StageRef], since: datetime) -> list[Lead]:
         """Leads that are in one of these stages now and were touched at or after that time."""
-        rest: Query = [
-            ("filter[updated_at][from]", int(since.timestamp())),
-            ("order[updated_at]", "asc"),
-            ("with", LEAD_PARTS),
-        ]
         return [
             lead
             for some in _one_of_each_pipeline(stages)
-            for lead in self._pages("/leads", "leads", parse_lead, [*_stage_filter("filter[statuses]", some), *rest])
-        ]
+            for lead in self._walk(
+                "/leads", "leads", parse_lead, since,
+                by="updated_at", query=[*_stage_filter("filter[statuses]", some), ("with", LEAD_PARTS)],
+            )
+        ]  # fmt: skip
 
     def find_leads(self, query: str) -> list[Lead]:
         """Leads with this text anywhere in them: near misses too, so compare (kommo.md 5.1)."""
@@ -128,6 +125,10 @@ class Kommo:
     def find_companies(self, query: str) -> list[Client]:
         """Companies with this text anywhere in them: near misses too, so compare."""
         return self._pages("/companies", "companies", clients.client_parser("companies"), [("query", query)])
+
+    def clients_updated_since(self, entity: ClientEntity, since: datetime) -> list[Client]:
+        """Contacts or companies that were made or touched at or after that time: there at once, which a search need not be (kommo.md 5.7)."""
+        return self._walk(f"/{entity}", entity, clients.client_parser(entity), since, by="updated_at")
 
     def create_client(self, entity: ClientEntity, draft: ClientDraft) -> int:
         """Make a contact or a company. OutcomeUnknown: look before any second try."""
@@ -264,11 +265,32 @@ class Kommo:
         found: list[T] = []
         page, more = 1, True
         while more:
-            answer = self._get(path, [*query, ("page", page), ("limit", PAGE)])
-            some, more = answer.parse(lambda said: (_parse_members(said, name, parse), dialect.has_more(said)))
+            some, more = self._page(path, name, parse, [*query, ("page", page)])
             found += some
             page += 1
         return found
+
+    def _walk(
+        self, path: str, name: str, parse: Callable[[Any], T], since: datetime, *, by: str, query: Query = ()
+    ) -> list[T]:
+        """All that has this time at or after `since`, in its order; what changes during the walk is given in its last state.
+
+        Each page begins where the last one ended. By page numbers what changes would go to the end, all behind it would move up, and
+        one would be on no page that is read.
+        """
+        found: dict[int, T] = {}
+        begin, page, more = int(since.timestamp()), 1, True
+        while more:
+            asked = [*query, (f"filter[{by}][from]", begin), (f"order[{by}]", "asc"), ("page", page)]
+            some, more = self._page(path, name, lambda said: (int(said["id"]), int(said[by]), parse(said)), asked)
+            found |= {key: one for key, _, one in some}
+            begin, page = _onwards(begin, page, [at for _, at, _ in some])
+        return list(found.values())
+
+    def _page(self, path: str, name: str, parse: Callable[[Any], T], query: Query) -> tuple[list[T], bool]:
+        """One page of a list, and whether there are more."""
+        answer = self._get(path, [*query, ("limit", PAGE)])
+        return answer.parse(lambda said: (_parse_members(said, name, parse), dialect.has_more(said)))
 
     def _one_page(self, path: str, name: str, parse: Callable[[Any], T]) -> list[T]:
         """A list that Kommo gives whole."""
@@ -316,6 +338,13 @@ class Kommo:
             limits=limits.heard_of_drive,
             shown=shown,
         )
+
+
+def _onwards(begin: int, page: int, times: list[int]) -> tuple[int, int]:
+    """Where to read on after a page, and which page of that: the next one only where all of this is of one second, or in no order."""
+    if not times or times[-1] <= begin or times != sorted(times):
+        return begin, page + 1
+    return times[-1], 1
 
 
 def _parse_members(said: Any, name: str, parse: Callable[[Any], T]) -> list[T]:

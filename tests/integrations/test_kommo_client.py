@@ -1,5 +1,6 @@
 """Kommo's verbs over a real socket, against the answers of its documents."""
 
+import json
 from collections.abc import Callable
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -22,7 +23,7 @@ from integrations.kommo.entities import (
 from integrations.turns import Heard, Priority
 from integrations.wire import Wire
 from tests.integrations.conftest import OpenBudget
-from tests.integrations.vendor import Vendor, empty, page, said, sample
+from tests.integrations.vendor import Reply, Vendor, empty, page, said, sample
 
 MOSCOW = ZoneInfo("Europe/Moscow")  # the document's account is three hours ahead
 SINCE = datetime(2026, 3, 1, tzinfo=UTC)
@@ -113,6 +114,36 @@ def test_leads_by_time_and_by_stage(kommo: Kommo, vendor: Vendor):
     assert vendor.last.asked("filter[statuses][0][pipeline_id]") == ["5"]
     assert vendor.last.asked("filter[statuses][0][status_id]") == ["142"]
     assert vendor.last.asked("filter[updated_at][from]") == [str(int(SINCE.timestamp()))]
+
+
+def touched(*leads: tuple[int, int], more: bool) -> Reply:
+    """A page of leads, each with its id and when it was touched."""
+    (whole,) = json.loads(sample("kommo/leads.json"))["_embedded"]["leads"]
+    links = {"next": {"href": "https://acme.kommo.com/api/v4/leads?page=2"}} if more else {}
+    shown = [{**whole, "id": lead_id, "created_at": at, "updated_at": at} for lead_id, at in leads]
+    return said({"_links": links, "_embedded": {"leads": shown}})
+
+
+def test_none_is_passed_over_where_one_that_was_read_is_touched_and_all_behind_it_move_up(kommo: Kommo, vendor: Vendor):
+    """By its number the second page would now begin behind the third lead."""
+    first = int(SINCE.timestamp())
+    vendor.will(
+        touched((7, first + 1), (8, first + 5), more=True),
+        touched((8, first + 5), (9, first + 6), (7, first + 9), more=False),
+    )
+    assert [lead.id for lead in kommo.leads_updated_since([(5, 142)], SINCE)] == [7, 8, 9]
+    asked = [(*seen.asked("filter[updated_at][from]"), *seen.asked("page")) for seen in vendor.seen]
+    assert asked == [(str(first), "1"), (str(first + 5), "1")]
+
+
+def test_pages_of_one_second_or_in_no_order_are_told_apart_by_their_numbers(kommo: Kommo, vendor: Vendor):
+    first = int(SINCE.timestamp())
+    vendor.will(
+        touched((7, first), (8, first), more=True), touched((9, first + 9), (10, first + 6), more=True),
+        touched((11, first + 9), more=False),
+    )  # fmt: skip
+    assert [lead.id for lead in kommo.leads_created_since(SINCE)] == [7, 8, 9, 10, 11]
+    assert [seen.asked("page") for seen in vendor.seen] == [["1"], ["2"], ["3"]]
 
 
 def test_leads_are_searched_by_any_text(kommo: Kommo, vendor: Vendor):
