@@ -74,7 +74,7 @@ BY_NAME = {fault.name: fault for fault in ALL}
 # What the issue asks of a run of 2,000 deals; smaller runs are asked for as much less.
 LEAST, LEAST_BETWEEN, FULL_SIZE = 20, 5, 2000
 # More than is asked for, since chance decides whether a prepared fault meets a call.
-MARGIN = 1.3
+MARGIN = 1.2
 
 # How an answer is lost.
 LOSSES: tuple[int | str, ...] = ("reset", 500, "timeout", 504, "html", 503)
