@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import sqlalchemy as sa
 
 from integrations.kommo.entities import Client, Lead, LeadChange, Product
-from worker import cursors, links, sends, showing
+from worker import cursors, links, restored, sends, showing
 from worker.billing import Payer, known_payers
 from worker.cases import Case, open_cases, without_invoice
 from worker.clients import bill_to, person_beside
@@ -83,8 +83,9 @@ def _adopt(world: World, invoice_id: str, case: Case) -> bool:
     if invoice is None or world.lead_of(invoice.url) not in (None, case.lead_id):
         return False
     link = case.link = case.link or new_link(world, case)
+    traces = restored.traces(case.lead, before=world.now() - world.quiet)
     with world.begin() as session:
-        links.change(session, link, invoice_id=invoice.id, number=invoice.number, linked_at=world.now())
+        links.change(session, link, invoice_id=invoice.id, number=invoice.number, linked_at=world.now(), **traces)
     case.invoice = invoice
     return True
 

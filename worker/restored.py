@@ -5,13 +5,17 @@ found nothing missing has run. If Redis was emptied too, the deals' own fields a
 """
 
 from datetime import datetime
+from typing import Any
 
 import sqlalchemy as sa
 from redis import Redis, RedisError
 from sqlalchemy.orm import Session
 
+from integrations.kommo.entities import Lead
+from integrations.kommo.values import file
 from worker import cursors
 from worker.cursors import Cursor, Side
+from worker.database import Database
 from worker.jobs import Job, Kind, State
 from worker.sends import Send
 
@@ -24,6 +28,25 @@ def remember(redis: Redis, send_id: int) -> None:
         redis.zadd(KEY, {"highest": send_id}, gt=True)
     except RedisError:
         return
+
+
+def look_since(database: Database, redis: Redis, connection: str, *, now: datetime) -> datetime | None:
+    """From when on a create must look for what the ledger may have forgotten; None where it has forgotten nothing."""
+    known = highest_known(redis)
+    with database.begin() as session:
+        if not is_restored(session, known, connection, now=now):
+            return None
+        return cursors.positions(session, connection).get(Side.RESTORED, now)
+
+
+def traces(lead: Lead | None, *, before: datetime) -> dict[str, Any]:
+    """What a link is told of a deal that was shown its invoice before the ledger forgot both: that there may be a note, and which file there is.
+
+    `before` is so long ago that the note is looked for at once, before another one is written.
+    """
+    found = file(lead.field("XERO_INVOICE_PDF")) if lead else None
+    named = {"file_uuid": found.uuid, "file_version": found.version_uuid} if found else {}
+    return {"note_sent_at": before, **named}
 
 
 def is_restored(session: Session, known: int, connection: str, *, now: datetime) -> bool:

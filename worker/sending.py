@@ -11,14 +11,13 @@ from integrations.errors import CallError, LeaseLost, OutcomeUnknown
 from integrations.kommo.entities import ClientEntity
 from integrations.xero.dialect import invoice_body
 from integrations.xero.entities import Contact, ContactDraft, Created, Refused
-from worker import contacts, cursors, invoicing, jobs, links, questions, restored, sends, statuses
+from worker import contacts, invoicing, jobs, links, questions, restored, sends, statuses
 from worker.cases import Case
-from worker.cursors import Side
 from worker.drafting import put
 from worker.invoicing import Drafted
 from worker.jobs import InvoiceRef, Job, Kind, Wanted
 from worker.links import Link
-from worker.outcomes import OVERLAP
+from worker.outcomes import DEAD, OVERLAP
 from worker.reading import new_link
 from worker.sends import Send
 from worker.verdicts import Failed, Wait
@@ -57,18 +56,20 @@ def _after_restore(world: World, drafted: Sequence[tuple[Case, Drafted]]) -> Seq
     """After a restore of the database each create looks first what our app made since the last reconciliation that the backup knows."""
     if not drafted:
         return drafted
-    highest = restored.highest_known(world.redis)
-    with world.database.begin() as session:
-        if not restored.is_restored(session, highest, world.connection.name, now=world.now()):
-            return drafted
-        since = cursors.positions(session, world.connection.name).get(Side.RESTORED, world.now())
-    made = world.xero.invoices_made_by_us(since - OVERLAP)
+    since = restored.look_since(world.database, world.redis, world.connection.name, now=world.now())
+    if since is None:
+        return drafted
+    made = sorted(world.xero.invoices_made_by_us(since - OVERLAP), key=lambda one: one.status not in DEAD)
+    # of several the last one counts, which is a living one where there is one
     by_lead = {lead_id: invoice for invoice in made if (lead_id := world.lead_of(invoice.url)) is not None}
     for case, _ in drafted:
         if invoice := by_lead.get(case.lead_id):
             link = case.link = case.link or new_link(world, case)
+            traces = restored.traces(case.lead, before=world.now() - world.quiet)
             with world.begin() as session:
-                links.change(session, link, invoice_id=invoice.id, number=invoice.number, linked_at=world.now())
+                links.change(
+                    session, link, invoice_id=invoice.id, number=invoice.number, linked_at=world.now(), **traces
+                )
             case.invoice = invoice
     return [(case, made) for case, made in drafted if case.invoice is None]
 

@@ -168,6 +168,15 @@ def sending_since(session: Session, scope: str, *, after: datetime) -> datetime 
     return session.scalar(waits)
 
 
+def is_any_unknown(session: Session, scope: str, *, before: datetime) -> bool:
+    """Whether nobody knows what became of some call that makes invoices of this organisation; one sent `before` then gets no answer any more."""
+    lost = sa.select(Send.id).where(
+        Send.closed_at.is_(None), Send.what == "invoices", sa.or_(Send.ended_at.is_not(None), Send.sent_at <= before),
+        Send.key.startswith(f"{scope}:", autoescape=True),
+    )  # fmt: skip
+    return session.scalar(lost.limit(1)) is not None
+
+
 def open_elsewhere(session: Session, about: str, link_id: int) -> Send | None:
     """The open call about this that is for another link, if there is one."""
     others = sa.select(Send).join(SendMember, SendMember.send_id == Send.id)

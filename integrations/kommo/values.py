@@ -82,6 +82,14 @@ def number(value: FieldValue | None) -> Decimal | None:
     return found if found is not None and found.is_finite() else None
 
 
-def _shows_file(found: FieldValue | None, wanted: FileRef) -> bool:
-    value = found.values[0].get("value") if found and found.values else None
-    return isinstance(value, dict) and value.get("file_uuid") == wanted.uuid
+def file(value: FieldValue | None) -> FileRef | None:
+    """The file that a file field names; None where it names none."""
+    said = value.values[0].get("value") if value and value.values else None
+    if not isinstance(said, dict) or not said.get("file_uuid") or not said.get("version_uuid"):
+        return None
+    return FileRef(
+        str(said["file_uuid"]),
+        str(said["version_uuid"]),
+        str(said.get("file_name") or ""),
+        int(said.get("file_size") or 0),
+    )
