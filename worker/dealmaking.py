@@ -14,9 +14,9 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from integrations.errors import CallError, LeaseLost, OutcomeUnknown
-from integrations.kommo.entities import ClientDraft, ClientEntity, LeadDraft
+from integrations.kommo.entities import ClientDraft, ClientEntity, Lead, LeadDraft
 from integrations.xero.entities import Contact, Invoice
-from worker import contacts, dealing, links, marks, outcomes, sends, showing, writing
+from worker import contacts, dealing, links, marks, outcomes, restored, sends, showing, writing
 from worker.claims import Claimed
 from worker.clients import XERO_CONTACT_ID, choose_client
 from worker.links import Link
@@ -49,7 +49,7 @@ def make_deal(world: World, job: Claimed, invoice: Invoice, link: Link | None) -
     if link.synced is None:
         return shown
     text = dealing.note_lines(invoice, kommo_currency=world.facts.kommo.currency)
-    noted = showing.write_notes(world, [(link, text)])[link.id]
+    noted = showing.write_notes(world, [(link, text)], died={link.id: job.died_at})[link.id]
     return Done(f"deal {link.lead_id} was made") if isinstance(noted, Done) else noted
 
 
@@ -66,8 +66,8 @@ def _new_link(world: World, invoice: Invoice) -> Link:
 
 def _make_lead(world: World, job: Claimed, invoice: Invoice, link: Link) -> None:
     def find(since: datetime) -> int | None:
-        made = outcomes.made_since(world, world.kommo, world.kommo.leads_created_since, since)
-        return next((lead.id for lead in made if lead.text("XERO_INVOICE_ID") == invoice.id), None)
+        lead = _lead_made_since(world, invoice, since)
+        return lead.id if lead else None
 
     def settle(session: Session, lead_id: int) -> None:
         mine = sa.update(Link).where(Link.id == link.id, Link.lead_id.is_(None))
@@ -75,13 +75,30 @@ def _make_lead(world: World, job: Claimed, invoice: Invoice, link: Link) -> None
         link.lead_id = lead_id
 
     creation = Creation("lead", find, settle)
-    if _find(world, job, link, creation) is None:
+    if _find(world, job, link, creation) is None and not _remembered(world, invoice, link, creation):
         if invoice.status in outcomes.DEAD:
             with world.begin() as session:
                 links.change(session, link, gone=True)  # nobody needs to ask again
             raise NotYet(Done("no deal: the invoice was withdrawn before it became one"))
         draft = _lead_draft(world, job, invoice, link)
         _create(world, link, creation, lambda: writing.create(world, draft))
+
+
+def _lead_made_since(world: World, invoice: Invoice, since: datetime) -> Lead | None:
+    made = outcomes.made_since(world, world.kommo, world.kommo.leads_created_since, since)
+    return next((lead for lead in made if lead.text("XERO_INVOICE_ID") == invoice.id), None)
+
+
+def _remembered(world: World, invoice: Invoice, link: Link, creation: "Creation") -> bool:
+    """Whether Kommo has a deal of this invoice that a restored ledger has forgotten: it is linked again, with what was done on it."""
+    since = restored.look_since(world.database, world.redis, world.connection.name, now=world.now())
+    lead = _lead_made_since(world, invoice, since) if since else None
+    if lead is None:
+        return False
+    with world.begin() as session:
+        creation.settle(session, lead.id)
+        links.change(session, link, **restored.traces(lead, before=world.now() - world.quiet))
+    return True
 
 
 def _lead_draft(world: World, job: Claimed, invoice: Invoice, link: Link) -> LeadDraft:
@@ -210,6 +227,7 @@ def _create(world: World, link: Link, creation: Creation, call: Callable[[], int
                 return known
     except IntegrityError as error:
         raise NotYet(ELSEWHERE) from error
+    restored.remember(world.redis, send.id)
     try:
         made = call()
     except OutcomeUnknown as error:

@@ -3,7 +3,8 @@
 Only what differs from what was shown last is written, so an echo of our own write finds nothing to do.
 """
 
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,6 +18,7 @@ from integrations.xero.entities import Invoice
 from worker import jobs, links, marks, statuses
 from worker.jobs import Kind, Wanted
 from worker.links import Link
+from worker.outcomes import OVERLAP
 from worker.questions import SENTENCE_LENGTH
 from worker.statuses import Label
 from worker.verdicts import Done, Verdict, Wait
@@ -26,6 +28,8 @@ from worker.writing import follow, write
 
 MESSAGE = "XERO_SYNC_MESSAGE"
 STATUS = "XERO_INVOICE_STATUS"
+# How the note begins that tells of a deal's invoice, whatever its number: what was made here, or raised there.
+TELLS = re.compile(r"(Invoice .+|The invoice) (over .+ was made|was raised) in Xero")
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,13 +148,16 @@ def invoice_note(invoice: Invoice, remarks: Sequence[str]) -> str:
     return "\n".join([f"{statuses.title(invoice)} over {total} was made in Xero for {invoice.contact_name}.", *remarks])
 
 
-def write_notes(world: World, wanted: Sequence[tuple[Link, str]]) -> dict[int, Verdict]:
+def write_notes(
+    world: World, wanted: Sequence[tuple[Link, str]], *, died: Mapping[int, datetime | None]
+) -> dict[int, Verdict]:
     """Write each link's note, once, all new ones in one call; a verdict for each link's id.
 
-    After an answer that was lost a note is looked for, when a quiet period is over, before it is written again.
+    After an answer that was lost, or a worker that `died` in the call, a note is looked for, when a quiet period is over, before it is
+    written again.
     """
     missing = [(link, text) for link, text in wanted if link.noted_at is None and link.lead_id is not None]
-    waits = {link.id: wait for link, _ in missing if (wait := _quiet(world, link))}
+    waits = {link.id: wait for link, _ in missing if (wait := _quiet(world, link, died.get(link.id)))}
     to_look_for = [(link, text) for link, text in missing if link.note_sent_at is not None and link.id not in waits]
     found = {link.id for link, text in to_look_for if _has_note(world, link, text)}
     _remember_notes(world, [link for link, _ in to_look_for if link.id in found])
@@ -158,20 +165,23 @@ def write_notes(world: World, wanted: Sequence[tuple[Link, str]]) -> dict[int, V
     return {link.id: waits.get(link.id, Done()) for link, _ in wanted}
 
 
-def _quiet(world: World, link: Link) -> Wait | None:
+def _quiet(world: World, link: Link, died_at: datetime | None) -> Wait | None:
     """How long not to touch a note whose answer was lost."""
     if link.note_sent_at is None:
         return None
-    rest = (link.note_sent_at + world.quiet - world.now()).total_seconds()
+    rest = (max(link.note_sent_at, died_at or link.note_sent_at) + world.quiet - world.now()).total_seconds()
     if rest <= 0:
         return None
     return Wait(rest, "a note's answer was lost: looking for it after a quiet period", counts=False)
 
 
 def _has_note(world: World, link: Link, text: str) -> bool:
-    # by how it begins: the amounts behind it may have been edited in Xero since it was written
+    """By how it begins: the amounts behind it may have been edited in Xero since. So may the number: then by what a note tells that came since."""
+    assert link.note_sent_at is not None
+    since = link.note_sent_at - OVERLAP
     begins = text[: text.index(" Xero")].partition(" over ")[0]
-    return any(note.text.startswith(begins) for note in world.kommo.notes(link.lead_id or 0))
+    notes = world.kommo.notes(link.lead_id or 0)
+    return any(one.text.startswith(begins) or (one.created_at >= since and TELLS.match(one.text)) for one in notes)
 
 
 def _send_notes(world: World, notes: Sequence[tuple[Link, str]]) -> None:

@@ -93,7 +93,7 @@ def _show(world: World, cases: Sequence[Case]) -> None:
     notes = [
         (link, showing.invoice_note(invoice, link.remarks)) for _, link, invoice in shown if link.synced is not None
     ]
-    noted = showing.write_notes(world, notes)
+    noted = showing.write_notes(world, notes, died={link.id: case.job.died_at for case, link, _ in shown})
     for case, link, _ in shown:
         waits = noted.get(link.id)
         case.verdict = waits if isinstance(waits, Wait) else told[link.id]
