@@ -9,6 +9,7 @@ import re
 from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
 
 import sqlalchemy as sa
 from dotenv import dotenv_values
@@ -123,11 +124,20 @@ def _mail_address(value: str | None) -> str | None:
 
 
 def _mail_server(value: SecretStr | None) -> SecretStr | None:
-    if value is not None and not re.match(r"smtps?://[^/\s]+", value.get_secret_value()):
+    if value is not None and not _is_mail_server(value.get_secret_value()):
         raise ValueError(
-            "it must be like smtp://user:password@host:587, or begin with smtps:// (letters like @ in a password as %40)"
+            "it must be like smtp://user:password@host:587, or begin with smtps:// (letters like @ or / in a password as %40 and %2F)"
         )
     return value
+
+
+def _is_mail_server(text: str) -> bool:
+    """A password with a slash in it would be taken for the port, and be in the error that says so."""
+    try:
+        parts = urlsplit(text)
+        return parts.scheme in {"smtp", "smtps"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
 
 
 def _secret_address(value: SecretStr | None) -> SecretStr | None:

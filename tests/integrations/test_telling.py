@@ -1,13 +1,16 @@
 """Mail over SMTP and a POST with JSON: taken, or not and why, and never a secret in the words."""
 
 import base64
+import socket
 from collections.abc import Iterator
+from pathlib import Path
+from typing import get_args
 
 import pytest
 
 from integrations.telling import MailServer, NotSent, mail, post
 from tests.integrations.vendor import Reply, Vendor, empty
-from tests.mailbox import Mailbox
+from tests.mailbox import Mailbox, Tls, write_certificate
 
 TOLD = {"to": "operator@acme.example", "subject": "acme: 1 failing", "text": "FAILS acme\n", "message_id": "notice-1"}
 
@@ -43,6 +46,49 @@ def test_a_letter_is_handed_over(mailbox: Mailbox):
 def test_a_login_is_used_where_there_is_one(mailbox: Mailbox):
     mail(at(mailbox, "me:password@"), **TOLD)
     assert base64.b64decode(mailbox.logins[0].split()[-1]) == b"\0me\0password"
+
+
+PRIVATE: list[Tls] = [way for way in get_args(Tls) if way]
+SCHEMES = {"starttls": "smtp", "smtps": "smtps"}
+
+
+@pytest.mark.parametrize("way", PRIVATE)
+def test_a_letter_and_its_login_are_encrypted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, way: Tls):
+    certificate = write_certificate(tmp_path / "mail.pem", "127.0.0.1")
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))  # trusted, as one of the system's would be
+    with Mailbox(tls=way, certificate=certificate) as mailbox:
+        mail(MailServer.parse(f"{SCHEMES[way]}://me:password@127.0.0.1:{mailbox.port}"), **TOLD)
+    assert [letter["Subject"] for letter in mailbox.letters] == ["acme: 1 failing"]
+    assert mailbox.private == [True]
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "mail.acme.example"], ids=["nobody's word", "another's name"])
+@pytest.mark.parametrize("way", PRIVATE)
+def test_a_server_that_cannot_prove_who_it_is_gets_neither(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, way: Tls, host: str
+):
+    certificate = write_certificate(tmp_path / "mail.pem", host)
+    if host != "127.0.0.1":
+        monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    with Mailbox(tls=way, certificate=certificate) as mailbox:
+        server = MailServer.parse(f"{SCHEMES[way]}://me:password@127.0.0.1:{mailbox.port}")
+        with pytest.raises(NotSent, match="SSLCertVerificationError"):
+            mail(server, **TOLD)
+    assert (mailbox.letters, mailbox.logins) == ([], [])
+
+
+def test_no_password_is_sent_over_an_open_line(mailbox: Mailbox):
+    """To this very machine, by a name that does not say so."""
+    host = socket.gethostname()
+    try:
+        socket.create_connection((host, mailbox.port), 5).close()
+    except OSError:
+        pytest.skip("this machine's own name does not lead to its loopback")
+    with pytest.raises(NotSent, match="offers no encryption"):
+        mail(MailServer.parse(f"smtp://me:password@{host}:{mailbox.port}"), **TOLD)
+    assert (mailbox.letters, mailbox.logins) == ([], [])
+    mail(MailServer.parse(f"smtp://{host}:{mailbox.port}"), **TOLD)
+    assert len(mailbox.letters) == 1
 
 
 def test_what_is_not_taken_is_told_without_secrets(mailbox: Mailbox):

@@ -118,11 +118,14 @@ def test_a_channel_that_is_no_longer_wanted_holds_nothing_up(desk, mailbox, hook
         ({"NOTIFY_EMAIL": "operator@acme.example"}, "belong together"),
         ({"NOTIFY_EMAIL": "operator", "SMTP_URL": "smtp://mail"}, "not one e-mail address"),
         ({"NOTIFY_EMAIL": "operator@acme.example", "SMTP_URL": "mail:587"}, "it must be like smtp://"),
+        ({"NOTIFY_EMAIL": "operator@acme.example", "SMTP_URL": "smtp://me:pass/phrase@mail:587"}, "%40 and %2F"),
+        ({"NOTIFY_EMAIL": "operator@acme.example", "SMTP_URL": "smtp://mail:port"}, "it must be like smtp://"),
         ({"NOTIFY_WEBHOOK_URL": "hooks.acme.example"}, "must be an address"),
     ],
 )
 def test_settings_that_can_tell_nobody_are_told(given, told, monkeypatch):
     for name, value in given.items():
         monkeypatch.setenv(name, value)
-    with pytest.raises(SettingsError, match=told):
+    with pytest.raises(SettingsError, match=told) as refused:
         load(env_file=None)
+    assert "phrase" not in str(refused.value)
