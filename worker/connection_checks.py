@@ -5,10 +5,10 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import TypeVar
 
-from integrations.errors import CallError, RateLimited, Unauthorised
+from integrations.errors import CallError, RateLimited, Refusal, Unauthorised
 from integrations.kommo.client import Kommo
 from integrations.oauth import claims
-from worker import bookkeeping, budgets, cursors, grants, hooks, looking, mends, ourfields, overview, routes
+from worker import bookkeeping, budgets, cursors, grants, hooks, looking, mends, moving, ourfields, overview, routes
 from worker.connections import Connection
 from worker.cursors import Side
 from worker.findings import Finding, NotDone, failed, note, ok
@@ -18,7 +18,7 @@ from worker.looking import KommoSide, XeroSide
 from worker.overview import ENDS_SOON, days_left
 from worker.routes import Route
 from worker.settings import Settings, SettingsError
-from worker.verdicts import RECONNECT
+from worker.tenants import NotReached
 from worker.wording import VENDORS
 from worker.workshop import Workshop
 
@@ -54,12 +54,20 @@ def findings(workshop: Workshop, connection: Connection) -> Iterator[Finding]:
         if grant and not grant.refusal:
             yield _scopes(workshop, vendor, grant)
     client = looking.kommo_client(workshop, connection)
-    kommo = _ask("kommo account", lambda: looking.look_at_kommo(client, connection)) if access["kommo"] else None
+    kommo = (
+        _ask(workshop, connection, "kommo account", lambda: looking.look_at_kommo(client, connection))
+        if access["kommo"]
+        else None
+    )
     if isinstance(kommo, Finding):
         yield kommo
     elif kommo:
         yield from _kommo(workshop, connection, client, kommo, route)
-    xero = _ask("xero organisation", lambda: looking.look_at_xero(workshop, connection)) if access["xero"] else None
+    xero = (
+        _ask(workshop, connection, "xero organisation", lambda: _look_at_xero(workshop, connection, route))
+        if access["xero"]
+        else None
+    )
     if isinstance(xero, Finding):
         yield xero
     elif xero:
@@ -69,11 +77,28 @@ def findings(workshop: Workshop, connection: Connection) -> Iterator[Finding]:
     yield from _setup(workshop, connection, route, both)
 
 
-def _ask(about: str, look: Callable[[], T]) -> T | Finding:
+def _ask(workshop: Workshop, connection: Connection, about: str, look: Callable[[], T]) -> T | Finding:
+    """What a look finds, or why it could not: on an idle connection nobody else meets that a vendor no longer lets us in, or has moved."""
     try:
         return look()
     except (CallError, NotDone, SettingsError) as error:
-        return failed(about, mends.explain(error) or str(error))
+        if isinstance(error, Unauthorised):
+            workshop.tokens(error.vendor, connection.name).refused(error.reason, error.call)
+        if isinstance(error, CallError):
+            moving.follow(workshop, connection.name, error)
+        told = mends.explain(error) or str(error)
+        return failed(about, told.replace(" NAME)", f" {connection.name})"))
+
+
+def _look_at_xero(workshop: Workshop, connection: Connection, route: Route | None) -> XeroSide:
+    """An organisation that `setup` has seen, and that the grant does not reach now, was removed from the app (xero.md 1.9)."""
+    try:
+        return looking.look_at_xero(workshop, connection)
+    except NotReached as error:
+        if route is None or error.wanted not in {None, route.tenant_id}:
+            raise
+        listed = f"GET {grants.LISTS_ORGANISATIONS}"
+        raise Unauthorised("xero", listed, "it is not among them", reason=Refusal.DISCONNECTED) from error
 
 
 def _grant(workshop: Workshop, connection: Connection, vendor: str, grant: Standing | None) -> Finding:
@@ -82,7 +107,7 @@ def _grant(workshop: Workshop, connection: Connection, vendor: str, grant: Stand
     if grant is None:
         return failed(about, "there is none", command)
     if grant.refusal:
-        return failed(about, RECONNECT[grant.refusal].format(vendor=vendor.title(), command=vendor))
+        return failed(about, overview.mend_of(grant, now=workshop.now()) or grant.refusal)
     days = days_left(grant, workshop.now())
     if days is None:
         return ok(about, "renewed by itself" if grant.kind != GrantKind.LONG_LIVED else "without an end")

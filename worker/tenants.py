@@ -9,6 +9,14 @@ from worker.connections import Connection
 from worker.findings import NotDone
 
 
+class NotReached(NotDone):
+    """The grant does not reach the organisation `wanted`, or any (None)."""
+
+    def __init__(self, wanted: str | None, reason: str) -> None:
+        super().__init__(reason)
+        self.wanted = wanted
+
+
 def reached(xero: Xero) -> list[Tenant] | None:
     """The organisations that the grant reaches; None where it may not list them, as a custom connection's need not (xero.md 1.7)."""
     try:
@@ -22,7 +30,7 @@ def reached(xero: Xero) -> list[Tenant] | None:
 
 
 def choose(connection: Connection, tenants: Sequence[Tenant] | None, chosen: str | None = None) -> str:
-    """The organisation's id; `chosen` is the one that was chosen at the consent. Raises NotDone where it can't be told."""
+    """The organisation's id; `chosen` is the one that was chosen at the consent. Raises NotDone where it can't be told, or NotReached."""
     wanted = connection.xero_tenant_id or chosen
     if tenants is None:
         if wanted is None:
@@ -34,11 +42,15 @@ def choose(connection: Connection, tenants: Sequence[Tenant] | None, chosen: str
     if wanted in ids:
         return wanted
     if not ids:
-        raise NotDone(f"{_of(connection)}: the grant reaches no organisation: connect one to the app at Xero")
+        raise NotReached(
+            wanted, f"{_of(connection)}: the grant reaches no organisation: connect one to the app at Xero"
+        )
     if wanted is None and len(ids) == 1:
         return ids.pop()
-    problem = "the grant reaches several organisations" if wanted is None else f"the grant does not reach {wanted}"
-    raise NotDone(f"{_of(connection)}: {problem}: set xero_tenant_id to that of {_listed(tenants)}")
+    mend = f"set xero_tenant_id to that of {_listed(tenants)}"
+    if wanted is None:
+        raise NotDone(f"{_of(connection)}: the grant reaches several organisations: {mend}")
+    raise NotReached(wanted, f"{_of(connection)}: the grant does not reach {wanted}: {mend}")
 
 
 def must_be(connection: Connection, tenant_id: str, organisation: Organisation) -> None:
