@@ -4,6 +4,7 @@ import base64
 import copy
 import tempfile
 import zlib
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from tests import servers
 from tests.system.chaos import catalogue, report, script
 from tests.system.chaos.__main__ import Wrong, read, wanted
 from tests.system.chaos.attack import Wanted, attack
-from tests.system.chaos.oracle import Books, Finding, Judge
+from tests.system.chaos.oracle import ZONE, Books, Finding, Judge
 from tests.system.chaos.people import DealStory, InvoiceStory
 from tests.system.chaos.script import Client, Deal, HandInvoice
 
@@ -40,6 +41,7 @@ def test_nothing_is_lost_and_nothing_doubled_under_a_short_attack(ground_folder,
     assert sum(row.between for row in outcome.rows) >= 5
 
 
+TODAY = datetime.now(UTC).astimezone(ZONE).date()
 LEAD, INVOICE, HAND_LEAD, HAND_INVOICE = (
     101,
     "5f0c8f3e-0000-4000-8000-000000000001",
@@ -62,20 +64,22 @@ def pdf(number: str, total: str) -> bytes:
 def invoice(invoice_id: str, number: str, url: str | None) -> dict[str, Any]:
     return {
         "id": invoice_id, "number": number, "url": url, "created_by_app": url is not None, "status": "AUTHORISED", "currency": "USD",
-        "subtotal": "100.00", "total": "115.00", "amount_due": "115.00", "amount_paid": "0.00", "due_date": "2999-01-01",
+        "subtotal": "100.00", "total": "115.00", "amount_due": "115.00", "amount_paid": "0.00", "date": TODAY.isoformat(),
+        "due_date": (TODAY + timedelta(days=14)).isoformat(), "contact": {"name": "Acme Ltd (17)"},
     }  # fmt: skip
 
 
 def lead(lead_id: int, invoice_id: str, number: str, stage: str) -> dict[str, Any]:
     fields = {
         "XERO_INVOICE_ID": invoice_id, "XERO_INVOICE_NUMBER": number, "XERO_INVOICE_STATUS": "Awaiting payment",
-        "XERO_INVOICE_TOTAL": "115", "XERO_AMOUNT_DUE": "115", "XERO_CURRENCY": "USD", "XERO_DUE_DATE": "2999-01-01",
-        "XERO_INVOICE_URL": f"https://go.xero.com/AccountsReceivable/View.aspx?InvoiceID={invoice_id}", "XERO_INVOICE_PDF": "it",
+        "XERO_INVOICE_TOTAL": "115", "XERO_AMOUNT_DUE": "115", "XERO_CURRENCY": "USD",
+        "XERO_DUE_DATE": (TODAY + timedelta(days=14)).isoformat(), "XERO_SYNC_MESSAGE": f"Invoice {number} awaits payment.",
+        "XERO_INVOICE_URL": f"https://go.xero.com/AccountsReceivable/View.aspx?InvoiceID={invoice_id}", "XERO_INVOICE_PDF": f"{number}.pdf",
     }  # fmt: skip
     return {
         "id": lead_id, "name": f"Deal {lead_id}", "is_deleted": False, "price": "115.00", "stage": stage, "fields": fields,
-        "contacts": [1], "company": None, "files": [{"uuid": number, "is_trashed": False}],
-        "notes": [{"type": "service_message", "text": f"Invoice {number} over 115.00 USD was made."}],
+        "contacts": [1], "company": 8, "files": [{"uuid": number, "name": f"{number}.pdf", "is_trashed": False}],
+        "notes": [{"type": "service_message", "text": f"Invoice {number} over 115.00 USD was made in Xero for Acme Ltd."}],
     }  # fmt: skip
 
 
@@ -85,7 +89,7 @@ def whole() -> dict[str, Any]:
         "kommo": {
             "leads": [lead(LEAD, INVOICE, "INV-1", "Payment approved"), lead(HAND_LEAD, HAND_INVOICE, "INV-2", "Invoiced in Xero")],
             "contacts": [],
-            "companies": [{"name": "Acme Ltd", "is_deleted": False}, {"name": "Globex Ltd", "is_deleted": False}],
+            "companies": [{"id": 7, "name": "Acme Ltd", "is_deleted": False}, {"id": 8, "name": "Globex Ltd", "is_deleted": False}],
         },
         "xero": {
             "invoices": [
@@ -115,6 +119,12 @@ def another_deal(books: dict[str, Any]) -> None:
 
 def another_note(books: dict[str, Any]) -> None:
     books["kommo"]["leads"][0]["notes"] *= 2
+
+
+def note_of_another(books: dict[str, Any]) -> None:
+    """Of an invoice that was voided as a double, perhaps: one note tells of the invoice all the same."""
+    text = "Invoice INV-8 over 115.00 USD was made in Xero for Acme Ltd."
+    books["kommo"]["leads"][0]["notes"].append({"type": "service_message", "text": text})
 
 
 def another_file(books: dict[str, Any]) -> None:
@@ -154,7 +164,7 @@ def no_file(books: dict[str, Any]) -> None:
 
 
 def no_client(books: dict[str, Any]) -> None:
-    books["kommo"]["leads"][1]["contacts"] = []
+    books["kommo"]["leads"][1] |= {"contacts": [], "company": None}
 
 
 def old_status(books: dict[str, Any]) -> None:
@@ -172,6 +182,31 @@ def another_amount(books: dict[str, Any]) -> None:
     books["xero"]["invoices"][0]["subtotal"] = "100.01"
 
 
+def another_payer(books: dict[str, Any]) -> None:
+    books["xero"]["invoices"][0]["contact"] = {"name": "Globex Ltd"}
+
+
+def another_client(books: dict[str, Any]) -> None:
+    books["kommo"]["leads"][1]["company"] = 7
+
+
+def redated(books: dict[str, Any]) -> None:
+    books["xero"]["invoices"][0]["date"] = (TODAY - timedelta(days=3)).isoformat()
+
+
+def old_due_date(books: dict[str, Any]) -> None:
+    """The deal shows it as it is, so that nothing else tells."""
+    books["xero"]["invoices"][0]["due_date"] = books["kommo"]["leads"][0]["fields"]["XERO_DUE_DATE"] = "2999-01-01"
+
+
+def old_message(books: dict[str, Any]) -> None:
+    books["kommo"]["leads"][0]["fields"]["XERO_SYNC_MESSAGE"] = "No invoice was made: the deal went back to Offer."
+
+
+def lost_file(books: dict[str, Any]) -> None:
+    books["kommo"]["leads"][0]["fields"]["XERO_INVOICE_PDF"] = "INV-9.pdf"
+
+
 def complaint(books: dict[str, Any]) -> None:
     books["xero"]["complaints"]["POST /Invoices to create"] = 1
 
@@ -183,6 +218,8 @@ def complaint(books: dict[str, Any]) -> None:
         (another_company, "doubled"), (another_contact, "doubled"), (nobodys_deal, "doubled"), (no_invoice, "lost"),
         (voided_by_nobody, "lost"), (no_deal, "lost"), (no_note, "lost"), (no_file, "lost"), (no_client, "lost"),
         (old_status, "wrong"), (old_pdf, "wrong"), (another_amount, "wrong"), (complaint, "wrong"),
+        (note_of_another, "doubled"), (another_payer, "wrong"), (another_client, "wrong"), (redated, "wrong"),
+        (old_due_date, "wrong"), (old_message, "wrong"), (lost_file, "wrong"),
     ],
 )  # fmt: skip
 def test_the_judge_sees(spoil, kind):

@@ -6,7 +6,7 @@ import zlib
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any, Literal
 from zoneinfo import ZoneInfo
@@ -19,6 +19,12 @@ DEAD = ("VOIDED", "DELETED")
 MARK = re.compile(r"https://acme\.kommo\.com/leads/detail/(\d+)")
 # The organisation's day: a due date passes there.
 ZONE = ZoneInfo("Pacific/Auckland")
+# The notes that tell of a deal's invoice, whatever its number.
+TELLS = re.compile(r"Invoice \S+ (over .+ was made|was raised) in Xero")
+# What is put behind a name that another client has.
+SUFFIX = re.compile(r" \(\d+(-\d+)?\)$")
+# The connection's own, since no client has other terms (connections.py).
+DUE_DAYS = 14
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +121,19 @@ class Judge:
             yield Finding("wrong", f"invoiced over {invoice['subtotal']} instead of {story.deal.net}", **about)  # type: ignore[arg-type]
         if invoice["currency"] != story.deal.currency:
             yield Finding("wrong", f"invoiced in {invoice['currency']} instead of {story.deal.currency}", **about)  # type: ignore[arg-type]
+        client = story.deal.client.name if story.deal.client else f"Late {story.deal.key} Ltd"
+        if SUFFIX.sub("", str(invoice["contact"]["name"])) != client:
+            yield Finding("wrong", f"invoiced to {invoice['contact']['name']} instead of {client}", **about)  # type: ignore[arg-type]
+        yield from self._dated(story, invoice, about)
+
+    def _dated(self, story: DealStory, invoice: Json, about: Mapping[str, Any]) -> Iterator[Finding]:
+        """A run is over within hours, and a retry does not redate."""
+        today, dated = datetime.now(UTC).astimezone(ZONE).date(), date.fromisoformat(invoice["date"])
+        if dated not in (today, today - timedelta(days=1)):
+            yield Finding("wrong", f"dated {dated}", **about)
+        due = date.fromisoformat(invoice["due_date"])
+        if "edit due date" not in story.done and due != dated + timedelta(days=DUE_DAYS):
+            yield Finding("wrong", f"dated {dated} and due on {due}", **about)
 
     # invoices that were raised by hand
 
@@ -141,6 +160,15 @@ class Judge:
             yield Finding("wrong", f"the deal's price is {lead['price']}, the total {invoice['total']}", **about)  # type: ignore[arg-type]
         if not lead["contacts"] and not lead["company"]:
             yield Finding("lost", "the deal has no client", **about)  # type: ignore[arg-type]
+        elif story.invoice.client.name not in (names := self._names(lead)):
+            yield Finding("wrong", f"the deal is with {names} instead of {story.invoice.client.name}", **about)  # type: ignore[arg-type]
+
+    def _names(self, lead: Json) -> list[str]:
+        """The names of a deal's clients."""
+        ids = {"companies": [lead["company"]], "contacts": lead["contacts"]}
+        return [
+            str(one["name"]) for kind, cards in self.books.clients.items() for one in cards if one["id"] in ids[kind]
+        ]
 
     # what any deal with an invoice shows
 
@@ -154,8 +182,11 @@ class Judge:
         about = [text for text in texts if text.startswith(f"Invoice {number} ")]
         if not about:
             yield Finding("lost", "no note tells of the invoice", lead_id, invoice["id"], number)
-        if len(about) > 1 or len(set(texts)) < len(texts):
+        if len(about) > 1 or len(set(texts)) < len(texts) or sum(bool(TELLS.match(text)) for text in texts) > 1:
             yield Finding("doubled", f"{len(texts)} notes: {texts}", lead_id, invoice["id"], number)
+        said = str(lead["fields"].get("XERO_SYNC_MESSAGE") or "")
+        if not said.startswith((f"Invoice {number} ", f"Invoice {number}:")):
+            yield Finding("wrong", f"the deal says {said!r}", lead_id, invoice["id"], number)
         yield from self._files(lead, invoice)
 
     def _files(self, lead: Json, invoice: Json) -> Iterator[Finding]:
@@ -171,6 +202,8 @@ class Judge:
             )
         if len(files) > 1:
             yield Finding("doubled", f"{len(files)} files", lead_id, invoice["id"], number)
+        if len(files) == 1 and files[0]["name"] != lead["fields"].get("XERO_INVOICE_PDF"):
+            yield Finding("wrong", "XERO_INVOICE_PDF names another file", lead_id, invoice["id"], number)
         if len(files) == 1 and invoice["status"] not in DEAD:
             printed, total = text_of(self.pdf(files[0]["uuid"])), f"{Decimal(invoice['total']):,.2f}"
             if f"({total})" not in printed or number not in printed:
@@ -201,7 +234,7 @@ class Judge:
             for name, count in Counter(str(card["name"]) for card in cards).items():
                 if count > 1:
                     yield Finding("doubled", f"{count} {kind} in Kommo called {name}")
-        names = Counter(re.sub(r" \(\d+(-\d+)?\)$", "", str(one["name"])) for one in self.books.contacts)
+        names = Counter(SUFFIX.sub("", str(one["name"])) for one in self.books.contacts)
         for name, count in names.items():
             if count > 1:
                 yield Finding("doubled", f"{count} contacts in Xero called {name}")
