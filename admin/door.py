@@ -42,6 +42,17 @@ class Careful(click.Group):
             ctx.exit(1)
 
 
+class Id(click.types.IntParamType):
+    """The number of a job or of a deal, as long as a database can hold one."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The number."""
+        found = super().convert(value, param, ctx)
+        if abs(found) >= 2**63:
+            self.fail(f"{found} is too long for an id", param, ctx)
+        return found
+
+
 @contextmanager
 def opened(*needs: Process) -> Iterator[Workshop]:
     """The workshop, with settings that have all of `needs`."""

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from admin.completion import connection_names
-from admin.door import as_json, opened
+from admin.door import Id, as_json, opened
 from admin.listing import deal, invoice, tell_causes, tell_jobs
 from admin.moments import Moment
 from admin.screen import span, tell, tell_fact, tell_json, when
@@ -20,10 +20,11 @@ from worker.jobs import Kind, State
 from worker.replays import Answer, Filter, Outcome
 from worker.views import JobView
 from worker.views import view as views_of
+from worker.wording import plain
 from worker.workshop import Workshop
 
-# What fits on a screen or two.
-MOST = 50
+# What fits on a screen or two, and more than there ever are.
+MOST, ALL = 50, 10**9
 
 COUNTED = {
     Outcome.QUEUED: "queued again",
@@ -56,7 +57,7 @@ def jobs() -> None:
 @click.option("--state", type=click.Choice([state.value for state in State]), help="In this state.")
 @filters
 @click.option(
-    "--limit", type=click.IntRange(min=1), default=MOST, show_default=True, help="At most so many, the newest."
+    "--limit", type=click.IntRange(1, ALL), default=MOST, show_default=True, help="At most so many, the newest."
 )
 @as_json
 def list_jobs(*, limit: int, is_json: bool, **wanted: Any) -> None:
@@ -72,7 +73,7 @@ def list_jobs(*, limit: int, is_json: bool, **wanted: Any) -> None:
         return
     tell_jobs(views, now=now)
     _tell_how_many(views, limit)
-    tell_causes(causes(failures), _words(**wanted))
+    tell_causes(causes(failures), _words(**wanted), meant.error)
 
 
 def _check_name(workshop: Workshop, name: str | None, *, is_known: bool) -> None:
@@ -94,12 +95,12 @@ def _words(**wanted: Any) -> list[str]:
     """The filters but the state and the error, as they were typed: what is listed is what is replayed."""
     words = [(f"--{name}", wanted[name]) for name in ("kind", "connection") if wanted[name]]
     if wanted["since"]:
-        words.append(("--since", f"{wanted['since']:%Y-%m-%dT%H:%M:%S}"))
+        words.append(("--since", wanted["since"].replace(tzinfo=None).isoformat(timespec="seconds")))
     return [word for pair in words for word in pair]
 
 
 @jobs.command()
-@click.argument("job", type=int)
+@click.argument("job", type=Id())
 @as_json
 def show(job: int, *, is_json: bool) -> None:
     """One job: what it is about, what became of it, what to do, and every attempt."""
@@ -124,7 +125,7 @@ def _facts(view: JobView, now: datetime) -> list[tuple[str, str | None]]:
         ("", view.deal_page),
         ("invoice", invoice(view)),
         ("", view.invoice_page),
-        ("said", view.sentence),
+        ("said", plain(view.sentence or "")),
         ("to do", view.to_do),
         ("again", again),
         ("failures", f"{view.failures} in a row" if view.failures else None),
@@ -134,7 +135,7 @@ def _facts(view: JobView, now: datetime) -> list[tuple[str, str | None]]:
 
 
 @jobs.command()
-@click.argument("ids", metavar="[JOB]...", type=int, nargs=-1)
+@click.argument("ids", metavar="[JOB]...", type=Id(), nargs=-1)
 @click.option(
     "--state",
     type=click.Choice(sorted(state.value for state in replays.REPLAYABLE)),
@@ -163,7 +164,7 @@ def replay(ctx: click.Context, /, ids: tuple[int, ...], *, dry_run: bool, **want
 
 
 @jobs.command()
-@click.argument("ids", metavar="JOB...", type=int, nargs=-1, required=True)
+@click.argument("ids", metavar="JOB...", type=Id(), nargs=-1, required=True)
 @click.pass_context
 def cancel(ctx: click.Context, ids: tuple[int, ...]) -> None:
     """Take queued or failed jobs back. One that runs is refused: what it has sent can't be called back."""

@@ -12,6 +12,7 @@ from rich.text import Text
 from admin.screen import STYLES, WIDE, console, span, tell
 from worker.causes import Cause
 from worker.views import JobView
+from worker.wording import plain
 
 HEADS = ("job", "state", "kind", "connection", "deal", "invoice", "when (UTC)")
 
@@ -73,7 +74,7 @@ def invoice(view: JobView) -> str:
 
 def sentence(view: JobView, now: datetime) -> str:
     """What was last said of the job, and when it is tried again."""
-    said = view.sentence or ""
+    said = plain(view.sentence or "")
     if view.next_at is None:
         return said
     again = f"again in {span(view.next_at - now)}" if view.next_at > now else "due"
@@ -109,11 +110,21 @@ def _line(cells: Mapping[str, Text], widths: Mapping[str, int]) -> Text:
     return line
 
 
-def tell_causes(causes: Sequence[Cause], words: Sequence[str]) -> None:
-    """Why jobs failed, the most frequent cause first, each with the command that does them again; `words` are the other filters."""
+def tell_causes(causes: Sequence[Cause], words: Sequence[str], error: str | None = None) -> None:
+    """Why jobs failed, the most frequent cause first, each with the command that does them again; `words` are the other filters.
+
+    Where an `error` was asked for there is one command, by that: no cause's own words would mean just what is listed.
+    """
     for cause in causes[:MOST_CAUSES]:
-        tell(f"{cause.jobs} like this: {cause.sentence}", style="bold")
-        command = shlex.join(["jobs", "replay", "--state", "failed", *words, "--error", cause.text])
-        tell(f"    when that is mended: {command} --dry-run")
+        tell(f"{cause.jobs} like this: {plain(cause.sentence)}", style="bold")
+        if not error:
+            besides = f", with {cause.besides} more that say it too" if cause.besides else ""
+            tell(f"    when that is mended{besides}: {_replay(words, cause.text)}")
     if len(causes) > MOST_CAUSES:
         tell(f"and {len(causes) - MOST_CAUSES} more causes.")
+    if causes and error:
+        tell(f"    when all of that is mended: {_replay(words, error)}")
+
+
+def _replay(words: Sequence[str], text: str) -> str:
+    return f"{shlex.join(['jobs', 'replay', '--state', 'failed', *words, '--error', text])} --dry-run"

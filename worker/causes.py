@@ -4,8 +4,8 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-# What differs from job to job: what is quoted, and every word with a digit in it.
-_VARIES = re.compile(r'"[^"]*"|\S*\d\S*')
+# What differs from job to job: what is quoted, and every word with a digit in it. What nobody can type parts a sentence too.
+_VARIES = re.compile(r'"[^"]*"|\S*\d\S*|[\x00-\x1f\x7f]+')
 
 # So much of a sentence is easily copied into a command.
 COPIED = 40
@@ -13,11 +13,12 @@ COPIED = 40
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """What so many jobs say, by the sentence of the first. `text` is a part of it that all of them have, and no other cause."""
+    """What so many jobs say, by the sentence of the first. `text` is a part of it that all of them have; `besides` are the jobs of other causes that have it too."""
 
     jobs: int
     sentence: str
     text: str
+    besides: int = 0
 
 
 def causes(sentences: Iterable[str]) -> list[Cause]:
@@ -28,7 +29,8 @@ def causes(sentences: Iterable[str]) -> list[Cause]:
     found = []
     for fixed, said in groups.items():
         others = [one for other, some in groups.items() if other != fixed for one in some]
-        found.append(Cause(len(said), said[0], _text(fixed or (said[0],), others)))
+        text = _text(fixed or (said[0],), others)
+        found.append(Cause(len(said), said[0], text, sum(text.casefold() in other.casefold() for other in others)))
     return sorted(found, key=lambda cause: -cause.jobs)
 
 

@@ -109,6 +109,14 @@ def test_the_list_ends_with_the_causes_and_each_ones_command(desk, failures):
     assert [len(failed(desk, "--error", text)) for text in texts] == [REFUSED, GAVE_UP, UNKNOWN]
 
 
+def test_what_an_error_was_asked_for_is_replayed_by_it_and_nothing_more(desk, failures):
+    for text in ("/leads/2007/", TEXT, "e"):
+        said = desk.do("jobs", "list", "--state", "failed", "--error", text)
+        (told,) = re.findall(r"mended: jobs replay --state failed --error (\S+|'[^']+') --dry-run", said)
+        assert told.strip("'") == text
+    assert "1 like this: " in desk.do("jobs", "list", "--state", "failed", "--error", "/leads/2007/")
+
+
 def test_a_dry_run_says_what_would_be_done_and_changes_nothing(desk, ledger, failures, redis: Redis):
     before = rows(ledger)
     lines = desk.do("jobs", "replay", "--state", "failed", "--error", TEXT, "--dry-run").splitlines()

@@ -39,6 +39,18 @@ def test_one_that_begins_like_another_is_told_by_the_rest():
     assert second.text.endswith("why")
 
 
+def test_one_whose_words_others_have_too_says_how_many():
+    short, long = "It was refused", 'It was refused, although "x" is right'
+    (first, second) = causes([short, short, long])
+    assert (first.text, first.besides) == (short, 1)
+    assert second.besides == 0
+
+
+def test_its_text_is_of_one_line_and_can_be_typed():
+    (cause,) = causes(["an error in this program: first\n\x1b[31msecond of them"])
+    assert cause.text in ("an error in this program: first", "[31msecond of them", "second of them")
+
+
 def test_a_sentence_of_nothing_but_numbers_is_its_own_text():
     (cause,) = causes(["404"])
     assert cause.text == "404"
