@@ -29,6 +29,6 @@ def parse(text: str, *, now: datetime) -> datetime | None:
         return now - timedelta(**{UNITS[ago[2]]: int(ago[1])})
     try:
         told = datetime.fromisoformat(text.strip())
-    except ValueError:
+        return (told if told.tzinfo else told.replace(tzinfo=UTC)).astimezone(UTC)
+    except (ValueError, OverflowError):
         return None
-    return (told if told.tzinfo else told.replace(tzinfo=UTC)).astimezone(UTC)

@@ -52,6 +52,8 @@ def _waiting(seen: Overview) -> str:
 
 
 def _canary(seen: Overview) -> str:
+    if any(one.problem for one in seen.budgets):
+        return "Nobody hears a ring while Redis does not answer."
     if seen.canary_at is None:
         return "No worker has heard a ring yet."
     return f"A worker heard a ring {ago(seen.canary_at, seen.at)}."

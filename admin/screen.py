@@ -1,6 +1,7 @@
 """What a person sees: tables and lines on standard output. What a program sees: one JSON document, and nothing else."""
 
 import os
+import shutil
 import sys
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
@@ -10,6 +11,8 @@ from pydantic_core import to_json
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
+
+from worker.wording import plain
 
 # Where no terminal says how wide it is, nor COLUMNS: a table's sentences stay whole in a file.
 WIDE = 200
@@ -21,8 +24,8 @@ STYLES = {"ok": "green", "note": "yellow", "failed": "red", "running": "cyan", "
 
 def console() -> Console:
     """Standard output as it is now."""
-    columns = os.environ.get("COLUMNS", "")
-    width = None if columns.isdecimal() or sys.stdout.isatty() else WIDE
+    is_told = os.environ.get("COLUMNS", "").isdecimal() or sys.stdout.isatty()
+    width = shutil.get_terminal_size().columns if is_told else WIDE  # a width of none at all is passed over
     return Console(file=sys.stdout, width=width, highlight=False, markup=False)
 
 
@@ -70,13 +73,13 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], 
 
 
 def cell(value: object) -> Text:
-    """A value as it stands in a table: text never counts as markup."""
+    """A value as it stands in a table: text never counts as markup, nor as an order to the terminal."""
     match value:
         case None:
             return Text("")
         case datetime():
             return Text(when(value))
-    return Text(str(value), style=STYLES.get(str(value), ""))
+    return Text(plain(str(value)), style=STYLES.get(str(value), ""))
 
 
 def when(value: datetime) -> str:

@@ -5,14 +5,14 @@ from itertools import groupby
 
 import click
 
-from admin.door import as_json, opened
+from admin.door import Id, as_json, opened
 from admin.screen import table, tell, tell_fact, tell_json
 from worker import traces
 from worker.traces import Entry, LinkView
 
 
 @click.command()
-@click.option("--lead", type=int, metavar="ID", help="The deal's id in Kommo.")
+@click.option("--lead", type=Id(), metavar="ID", help="The deal's id in Kommo.")
 @click.option("--invoice", metavar="ID_OR_NUMBER", help="The invoice's id in Xero, or its number.")
 @as_json
 def trace(*, lead: int | None, invoice: str | None, is_json: bool) -> None:

@@ -25,13 +25,14 @@ def findings(redis_url: str, redis: Redis) -> Iterator[Finding]:
     app = Celery("check", broker=broker_address(redis_url), set_as_current=False)
     app.config_from_object("celeryconfig")
     yield (finding := settings(app.conf, os.environ))
-    if finding.grade is Grade.FAILED or not _answers(redis):
+    if finding.grade is Grade.FAILED or not answers(redis):
         return
     if heard := app.control.inspect(timeout=LISTENING).active_queues():
         yield queues({queue["name"] for listens in heard.values() for queue in listens})
 
 
-def _answers(redis: Redis) -> bool:
+def answers(redis: Redis) -> bool:
+    """Whether there is a Redis to ask."""
     try:
         return bool(redis.ping())
     except RedisError:

@@ -100,6 +100,8 @@ def _clock(ours: datetime, theirs: datetime) -> Finding:
 def _canary(workshop: Workshop) -> Finding:
     heard = canary.last_heard(workshop.redis)
     mend = "start the lines worker and beat of the Procfile"
+    if heard is None and not celery_checks.answers(workshop.redis):
+        return failed("workers", "nobody hears a ring while Redis does not answer")
     if heard is None:
         return failed("workers", "no worker has heard a ring yet", mend)
     age = workshop.now() - heard

@@ -17,6 +17,7 @@ from worker.grants import GrantKind
 from worker.hooks import Registered
 from worker.looking import KommoSide, XeroSide
 from worker.routes import Route
+from worker.wording import VENDORS
 from worker.workshop import Workshop
 
 
@@ -39,6 +40,8 @@ class Look:
 def set_up(workshop: Workshop, name: str) -> Report:
     """Set the connection up. Raises NotDone with everything that a person must mend first."""
     connection = connection_named(workshop, name)
+    if absent := _never_connected(workshop, name):
+        raise NotDone(*absent)
     client = looking.kommo_client(workshop, connection)
     look = Look(looking.look_at_kommo(client, connection), looking.look_at_xero(workshop, connection))
     found = _judge(workshop, connection, look)
@@ -51,6 +54,12 @@ def set_up(workshop: Workshop, name: str) -> Report:
         done=(*_told(look, route), _fields_sentence(made), _hook_sentence(registered)),
         todo=(*_notes(found), *_left(workshop, connection, look, registered)),
     )
+
+
+def _never_connected(workshop: Workshop, name: str) -> list[str]:
+    with workshop.database.reading() as session:
+        absent = [vendor for vendor in VENDORS if grants.standing(session, vendor, name) is None]
+    return [f"{VENDORS[vendor]} was never connected: admin connect {vendor} {name}" for vendor in absent]
 
 
 def _judge(workshop: Workshop, connection: Connection, look: Look) -> list[Finding]:

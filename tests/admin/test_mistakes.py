@@ -91,7 +91,10 @@ WRONG = [
     (("jobs", "list", "--state", "broken"), "'queued', 'running', 'done', 'failed', 'cancelled'"),
     (("jobs", "list", "--kind", "invoice"), "'create_invoice'"),
     (("jobs", "list", "--since", "yesterday"), "write 2h, 3d, 2026-09-14 or 2026-09-14T08:00"),
-    (("jobs", "list", "--limit", "0"), "x>=1"),
+    (("jobs", "list", "--limit", "0"), "1<=x<="),
+    (("jobs", "list", "--limit", "9" * 30), "1<=x<="),
+    (("jobs", "list", "--since", "0001-01-01T00:00+10:00"), "is no time"),
+    (("jobs", "list", "--since", "9999-12-31T23:59-10:00"), "is no time"),
     (("jobs", "show", "INV-0042"), "'INV-0042' is not a valid int"),
     (("jobs", "show"), "Missing argument 'JOB'"),
     (("jobs", "cancel"), "Missing argument"),
@@ -131,6 +134,28 @@ def test_what_is_not_there_is_named(desk):
     assert "there is no job 99" in desk.refused("jobs", "cancel", "99")
     assert "nothing is known of the deal 99" in desk.refused("trace", "--lead", "99")
     assert "no deal has an invoice of this number" in desk.refused("trace", "--invoice", "INV-99")
+
+
+def test_a_number_that_is_far_too_long_is_no_id(desk):
+    much = "9" * 25
+    for words in (("jobs", "show"), ("jobs", "replay"), ("jobs", "cancel"), ("trace", "--lead")):
+        told = desk.run(*words, much)
+        assert (told.exit_code, told.stdout) == (2, "")
+        assert f"{much} is too long for an id" in told.stderr
+
+
+def test_a_connection_that_was_never_connected(desk):
+    told = desk.refused("setup", "demo")
+    assert "Kommo was never connected: admin connect kommo demo" in told
+    assert "no longer" not in told
+
+
+def test_without_redis_nobody_is_said_to_hear_nothing(desk):
+    desk.env["REDIS_URL"] = "redis://127.0.0.1:1/0"
+    for words in (("status",), ("check",)):
+        said = desk.run(*words).stdout
+        assert "no worker has heard" not in said.lower()
+        assert "while Redis does not answer" in said
 
 
 def test_nothing_is_meant(desk):

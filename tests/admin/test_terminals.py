@@ -69,6 +69,23 @@ def test_in_a_file_each_job_is_one_line(failed):
     assert ESCAPE not in said
 
 
+def test_a_sentence_of_many_lines_and_with_orders_to_a_terminal_is_one_line_of_words(failed, ledger):
+    with ledger.begin() as session:
+        told = sa.update(Job).where(Job.state == State.FAILED)
+        session.execute(told.values(sentence="an error in this program:\n[SQL: SELECT 1]\x1b[2J\x07 and so on"))
+    said = failed.do("jobs", "list")
+    (line,) = [line for line in said.splitlines() if line.endswith("and so on") and "create_invoice" in line]
+    assert "an error in this program: [SQL: SELECT 1]" in line
+    (job,) = failed.ask("jobs", "list", "--state", "failed")
+    for words in (("jobs", "list"), ("jobs", "list", "--state", "failed"), ("jobs", "show", str(job["id"]))):
+        assert not set(failed.do(*words)) & {ESCAPE, "\x07"}, words
+
+
+def test_a_terminal_that_says_it_has_no_width_is_told_everything(failed):
+    failed.env["COLUMNS"] = "0"
+    assert SENTENCE in " ".join(failed.do("jobs", "list").split())
+
+
 def test_one_job_fits_and_its_addresses_are_whole(failed):
     failed.env["COLUMNS"] = "60"
     (job,) = failed.ask("jobs", "list", "--state", "failed")
