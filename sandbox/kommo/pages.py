@@ -67,7 +67,7 @@ class Column:
 def _place(lead_id: int) -> str:
     """Where the form came from: the board, or the deal."""
     board = request.form.get("board", "")
-    return url_for("kommo.board", pipeline=board) if board.isdigit() else url_for("kommo.deal", lead_id=lead_id)
+    return url_for("kommo.board", pipeline=board) if board.isdecimal() else url_for("kommo.deal", lead_id=lead_id)
 
 
 def _board(part: Blueprint, state: State) -> None:
@@ -91,11 +91,16 @@ def _board(part: Blueprint, state: State) -> None:
         pipeline_id, _, stage_id = typed("stage").partition(".")
         with state.change(PERSON) as change:
             lead = people.find_lead(state, lead_id)
-            where = {"pipeline": int(pipeline_id or 0), "stage": int(stage_id or 0)}
+            where = {"pipeline": _id(pipeline_id), "stage": _id(stage_id)}
             if (where["pipeline"], where["stage"]) != lead.stage:
                 people.update_lead(state, lead, where, change)
             said = f"{lead.name} is in {state.pipelines[lead.pipeline_id].stages[lead.status_id].name}."
         return go(_place(lead_id), said)
+
+
+def _id(text: str) -> int:
+    """0, which is nobody's, for what is no number."""
+    return int(text) if text.isdecimal() else 0
 
 
 def _pipeline(state: State) -> Pipeline:
@@ -183,7 +188,7 @@ def _new_deal(part: Blueprint, state: State) -> None:
                 refusal=refusal,
                 account=state.account,
                 pipelines=list(state.pipelines.values()),
-                chosen=(pipeline.id, int(stage_id) if stage_id.isdigit() else pipeline.first_stage.id),
+                chosen=(pipeline.id, int(stage_id) if stage_id.isdecimal() else pipeline.first_stage.id),
                 fields=_fields(state, "leads", {}),
                 contacts=_choices(state, "contacts"),
                 companies=_choices(state, "companies"),
@@ -211,13 +216,13 @@ def _typed_deal(state: State) -> dict[str, Any]:
     products = [
         {"id": int(typed(f"product_{row}")), "quantity": str(amount(typed(f"quantity_{row}") or "1", "the quantity"))}
         for row in range(ROWS)
-        if typed(f"product_{row}").isdigit()
+        if typed(f"product_{row}").isdecimal()
     ]
     return {
         "name": typed("name"),
         "price": str(amount(typed("price"), "the price")) if typed("price") else None,
-        "pipeline": int(pipeline_id) if pipeline_id.isdigit() else None,
-        "stage": int(stage_id) if stage_id.isdigit() else None,
+        "pipeline": int(pipeline_id) if pipeline_id.isdecimal() else None,
+        "stage": int(stage_id) if stage_id.isdecimal() else None,
         "contact": _typed_client("contact"),
         "company": _typed_client("company"),
         "products": products,
@@ -227,7 +232,7 @@ def _typed_deal(state: State) -> dict[str, Any]:
 
 def _typed_client(kind: str) -> int | dict[str, str] | None:
     """One that was chosen, else one that was described, else none."""
-    if typed(kind).isdigit():
+    if typed(kind).isdecimal():
         return int(typed(kind))
     if not typed(f"{kind}_name"):
         return None
@@ -390,7 +395,7 @@ def _links(part: Blueprint, state: State) -> None:
     @part.post("/leads/<int:lead_id>/products")
     @back(_home, *REFUSALS)
     def add_product(lead_id: int) -> Response:
-        if not typed("product").isdigit():
+        if not typed("product").isdecimal():
             raise NotAllowed("choose a product")
         one = {"id": int(typed("product")), "quantity": str(amount(typed("quantity") or "1", "the quantity"))}
         with state.change(PERSON) as change:

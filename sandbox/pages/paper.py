@@ -16,6 +16,9 @@ from sandbox.kit.hooks import Delivery
 # the message of the last form, until the next page has shown it
 SAID = "sandbox_said"
 
+# of a message; browsers drop a cookie of more than 4 KB, and a letter may take twelve bytes in it
+MOST_SAID = 300
+
 # only what the page brings itself; a PDF opens in a page of its own
 POLICY = (
     "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; connect-src 'self'; "
@@ -58,6 +61,7 @@ def show(template: str, code: int = 200, **values: Any) -> Response:
 def go(address: str, said: str = "", *, is_bad: bool = False) -> Response:
     """To a page, which says what came of it."""
     answer = redirect(address, 303)
+    said = said if len(said) <= MOST_SAID else said[: MOST_SAID - 1] + "…"
     if said:
         answer.set_cookie(
             SAID, quote(f"{'bad' if is_bad else 'good'} {said}"), max_age=30, samesite="Lax", httponly=True

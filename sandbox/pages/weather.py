@@ -97,7 +97,7 @@ def _typed_fault() -> dict[str, Any]:
         "vendor": typed("vendor") or "*",
         "call": f"{typed('method') or '*'} {typed('path') or '/'}",
         "when": typed("when") or "before",
-        "do": int(do) if do.isdigit() else do,
+        "do": int(do) if do.isdecimal() else do,
         "times": int(amount(typed("times"), "the number of times")) if typed("times") else None,
         "share": float(amount(typed("share") or "1", "the share")),
         "skip": int(amount(typed("skip") or "0", "the number of calls")),
@@ -171,7 +171,7 @@ def _read(shown: Shown) -> Any:
         case "flag":
             return value == "yes"
         case "choice":
-            chosen = int(value) if value.isdigit() else -1
+            chosen = int(value) if value.isdecimal() else -1
             if not 0 <= chosen < len(shown.meaning.choices):
                 raise NotAllowed(f"{shown.meaning.name} has no such choice")
             return shown.meaning.choices[chosen][0]

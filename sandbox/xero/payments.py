@@ -32,13 +32,14 @@ def pay(act: Act, asked: Asked) -> Paid:
     account_part = asked.part("account") or Asked({})
     account = act.held.account(account_part.uuid("accountid") or account_part.text("code") or "")
     amount, day = asked.number("amount"), asked.day("date") or act.today
+    amount = None if amount is None else round_half_up(amount)
     if invoice is None:
         return Paid(errors=(NO_INVOICE,))
     errors = _faults(act, invoice, account, amount, day)
     if errors or account is None or amount is None:
         return Paid(errors=tuple(errors))
     reference = asked.text("reference") or ""
-    return Paid(settle(act, invoice, account=account, amount=round_half_up(amount), day=day, reference=reference))
+    return Paid(settle(act, invoice, account=account, amount=amount, day=day, reference=reference))
 
 
 def _faults(act: Act, invoice: Invoice, account: Account | None, amount: Decimal | None, day: date) -> list[str]:

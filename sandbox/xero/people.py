@@ -5,7 +5,7 @@ Names as in the books: lower case with underscores. Each raises `Refused` for wh
 
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Any
 
 from sandbox.xero import payments
@@ -24,6 +24,9 @@ API_NAMES = {
 }  # fmt: skip
 CONTACT_NAMES = {"email": "emailaddress", "number": "contactnumber", "id": "contactid"}
 NAMED = {"contact": CONTACT_NAMES}
+
+# until an invoice is due that does not say when
+TERMS = timedelta(days=14)
 
 
 def as_api(value: Any, names: dict[str, str] | None = None) -> Any:
@@ -49,7 +52,10 @@ def raise_invoice(act: Act, wanted: dict[str, Any]) -> Outcome:
     fields = {"type": "ACCREC", "status": "AUTHORISED", **as_api(wanted)}
     fields["contact"] = chosen_contact(act, wanted.get("contact"))
     issued_on = day_of(fields.get("date")) or act.today
-    fields.setdefault("duedate", (issued_on + timedelta(days=14)).isoformat())
+    if "duedate" not in fields:
+        if issued_on > date.max - TERMS:
+            raise Refused(f"of an invoice of {issued_on} no day is left to be due on")
+        fields["duedate"] = (issued_on + TERMS).isoformat()
     fields.setdefault("lineitems", [{"description": "Work", "quantity": "1", "unitamount": "100.00"}])
     for line in fields["lineitems"]:
         has_amount = {"unitamount", "lineamount", "quantity"} & line.keys()

@@ -55,6 +55,26 @@ def test_moving_a_card_tells_those_who_listen(visitor: Visitor):
     assert [f"leads%5Bstatus%5D%5B0%5D%5Bid%5D={lead_id}" in one["body"] for one in sent] == [True]
 
 
+@pytest.mark.parametrize("stage", ["", "abc", "1.x", "²", f"{SALES}.9"])
+def test_a_stage_that_is_none_is_refused(visitor: Visitor, stage: str):
+    lead_id = deal(visitor)
+    page = visitor.press(visitor.open("/kommo/"), f"/leads/{lead_id}/move", stage=stage)
+    assert (page.status, page.said.strip()[:3]) == (200, "No ")
+    assert visitor.lead(lead_id)["stage"] == "New"
+
+
+def test_what_was_chosen_from_no_list_is_nothing(visitor: Visitor):
+    page = visitor.press(visitor.open("/kommo/leads/new?stage=²"), "/leads/new", name="Odd", contact="²", product_0="²")
+    assert page.said.strip() == "Odd is made."
+
+
+def test_a_name_without_end_is_told_in_short(visitor: Visitor):
+    lead_id = deal(visitor, name="é" * 3000)
+    page = visitor.press(visitor.open("/kommo/"), f"/leads/{lead_id}/move", stage=f"{SALES}.{APPROVED}")
+    assert page.said.strip().startswith("ééé")
+    assert page.said.strip().endswith("…")
+
+
 def test_a_card_may_leave_for_another_pipeline(visitor: Visitor):
     lead_id = deal(visitor)
     visitor.press(visitor.open("/kommo/"), f"/leads/{lead_id}/move", stage=f"{PROJECTS}.58142811")

@@ -104,6 +104,11 @@ def test_a_setting_that_cannot_be_is_refused(visitor: Visitor):
     assert page.said.strip() == "Minute_limit “many” is no number: write it like 1234.50."
 
 
+def test_a_choice_that_is_none_is_refused(visitor: Visitor):
+    page = visitor.press(visitor.open("/faults"), "/plan", value="²")
+    assert page.said.strip() == "Plan has no such choice."
+
+
 # --- faults --------------------------------------------------------------------------------------------------------------
 
 

@@ -48,6 +48,19 @@ def test_what_xero_refuses_is_said_and_what_was_typed_stays(visitor: Visitor):
     assert "the price “much” is no number" in page.seen
 
 
+def test_a_day_at_the_end_of_time_is_refused(visitor: Visitor):
+    page = raised(visitor, date="9999-12-31", due_date="")
+    assert page.status == 400
+    assert "9999-12-31" in page.seen
+
+
+def test_less_than_a_cent_is_no_payment(visitor: Visitor):
+    name = number(raised(visitor))
+    page = press(visitor, name, "pay", amount="0.001")
+    assert page.said.strip() == "Payment amount must be greater than zero."
+    assert visitor.invoice(name)["payments"] == []
+
+
 def test_a_draft_is_edited_submitted_and_approved(visitor: Visitor):
     name = number(raised(visitor, "Save as draft"))
     press(visitor, name, "edit", price_0="100", reference="PO 8", description_1="Delivery", price_1="10")
