@@ -100,7 +100,8 @@ def _record(workshop: Workshop, name: str, found: Found) -> list[Ring]:
         for side, time in found.seen.items():
             cursors.move(session, name, side, time)
         cursors.finish(session, name, now=workshop.now())
-        highest = None if found.wanted else restored.reconciled(session, name)
+        # deals that wait for something are wanted each time: only what comes from Xero may have been forgotten
+        highest = None if found.count(Kind.CREATE_DEAL) else restored.reconciled(session, name)
         rings = jobs.rings_for(session, ids)
     if highest is not None:
         restored.count_from(workshop.redis, highest)

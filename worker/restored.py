@@ -1,7 +1,7 @@
 """Whether the database came back from a backup: then no create is known to be the first, and each looks before it sends.
 
 Redis remembers how many sends there were. If the ledger has fewer, it was restored; it says so itself from then on, until a reconciliation that
-found nothing missing has run. If Redis was emptied too, the deals' own fields and the invoices' marks are still there to be recognised.
+found no invoice missing has run. If Redis was emptied too, the deals' own fields and the invoices' marks are still there to be recognised.
 """
 
 from datetime import datetime
@@ -68,7 +68,7 @@ def is_restored(session: Session, known: int, connection: str, *, now: datetime)
 
 
 def reconciled(session: Session, connection: str) -> int | None:
-    """Nothing was missing: what the ledger had forgotten, it knows again. Where it had been restored, the number to count from.
+    """No invoice was missing: what the ledger had forgotten, it knows again. Where it had been restored, the number to count from.
 
     What an earlier reconciliation found missing is known again only when its jobs have run.
     """

@@ -14,6 +14,7 @@ from tests.worker.shop import Shop
 from worker import claims
 from worker.handlers import HANDLERS
 from worker.jobs import Kind
+from worker.reconciling import reconcile
 
 
 def test_a_deal_that_the_ledger_forgot_is_not_made_again_for_its_invoice(shop: Shop):
@@ -173,3 +174,17 @@ def test_a_note_is_left_alone_for_a_quiet_period_after_its_worker_died(shop: Sho
     shop.work()
     assert len(shop.lead(lead_id).notes) == 1
     assert shop.unfinished() == []
+
+
+def test_a_deal_that_waits_for_its_client_does_not_make_creates_look_first_for_ever_after_a_restore(shop: Shop):
+    invoiced(shop)
+    forget_everything(shop)
+    shop.entered(shop.deal("Waits", company=None), shop.deal("New", company={"name": "Globex GmbH"}))
+    shop.work()
+    for _ in range(2):
+        reconcile(shop.workshop, "demo")
+        shop.work()
+    last, since = shop.deal("Last", company={"name": "Initech Ltd"}), shop.sandbox.mark()
+    shop.entered(last)
+    shop.work()
+    assert shop.calls(since).count("xero GET /api.xro/2.0/Invoices") == 0
