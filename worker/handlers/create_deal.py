@@ -16,7 +16,7 @@ from worker.handlers.singly import one_by_one
 from worker.handlers.sync_status import read
 from worker.jobs import Kind, LeadRef, Wanted
 from worker.links import Link
-from worker.outcomes import DEAD
+from worker.outcomes import DEAD, OVERLAP
 from worker.verdicts import Done, Failed, Verdict, Wait, backoff
 from worker.world import World
 
@@ -109,7 +109,7 @@ def _ours(world: World, job: Claimed, invoice: Invoice, lead_id: int) -> Verdict
     lead = LeadRef(world.route.account_id, lead_id)
     with world.database.reading() as session:
         is_forgotten = lead_id not in links.for_leads(session, lead.account_id, [lead_id])
-    forgotten = _relink(world, invoice, lead_id) if is_forgotten else None
+    forgotten = _relink(world, _living(world, invoice, lead_id), lead_id) if is_forgotten else None
     with world.begin() as session:
         link = links.for_leads(session, lead.account_id, [lead_id]).get(lead_id) or forgotten
         assert link is not None, "links of deals are never taken away"
@@ -127,6 +127,15 @@ def _ours(world: World, job: Claimed, invoice: Invoice, lead_id: int) -> Verdict
     return _double(world, job, link, invoice)
 
 
+def _living(world: World, invoice: Invoice, lead_id: int) -> Invoice:
+    """The invoice, or a living one of the same deal in the place of a dead one: a restored ledger may have forgotten several."""
+    if invoice.status not in DEAD:
+        return invoice
+    since = restored.look_since(world.database, world.redis, world.connection.name, now=world.now())
+    made = world.xero.invoices_made_by_us(since - OVERLAP) if since else []
+    return next((one for one in made if one.status not in DEAD and world.lead_of(one.url) == lead_id), invoice)
+
+
 def _take_up(world: World, session: Session, link: Link, job: Claimed) -> None:
     """Nobody needs to look for this link's invoice any more; what the deal lacks of it, and what changed meanwhile, is shown."""
     sends.resolve_link(session, link.id, now=world.now())
@@ -140,12 +149,12 @@ def _take_up(world: World, session: Session, link: Link, job: Claimed) -> None:
 def _double(world: World, job: Claimed, link: Link, invoice: Invoice) -> Verdict:
     """Our app made two invoices of one deal, because an answer came when nobody waited for it any more: the one that is not linked is voided.
 
-    One that has money on it is never touched: a person is told. Nor is the last living one: where the linked one is dead, this is the deal's.
+    One that has money on it is never touched: a person is told. Nor is one that a person kept when voiding the linked one: it is the deal's.
     """
     if invoice.status in DEAD:
         return Done(f"it was a double of {link.number}, and is out of the way")
     linked = world.xero.invoice(link.invoice_id or "")
-    if linked is None or linked.status in DEAD:
+    if _was_kept(invoice, linked):
         return _succeed(world, job, link, invoice)
     if invoice.amount_paid or invoice.amount_credited:
         numbers = f"{link.number} and {invoice.number}"
@@ -154,6 +163,15 @@ def _double(world: World, job: Claimed, link: Link, invoice: Invoice) -> Verdict
         )
     world.xero.withdraw(invoice)
     return Done(f"it was a double of {link.number}, and was voided")
+
+
+def _was_kept(invoice: Invoice, linked: Invoice | None) -> bool:
+    """Whether the linked one is dead, and this was there when it died, or has money on it; one that came later would undo what was decided."""
+    if linked is None or linked.status not in DEAD:
+        return linked is None
+    if invoice.amount_paid or invoice.amount_credited or not invoice.updated_at or not linked.updated_at:
+        return True
+    return invoice.updated_at < linked.updated_at
 
 
 def _succeed(world: World, job: Claimed, link: Link, invoice: Invoice) -> Verdict:

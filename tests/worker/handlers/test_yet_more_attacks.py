@@ -61,6 +61,7 @@ def test_of_two_invoices_of_one_deal_the_dead_one_is_not_taken_and_the_living_on
     (living,) = shop.books().invoices_for(lead_id)
     dead = send_again(shop)
     shop.sandbox.post(f"xero/invoices/{dead}/void", {})
+    shop.sandbox.post(f"xero/invoices/{living.id}/edit", {"reference": "PO 77"})  # later than the other one died
     forget_everything(shop)
     shop.sandbox.patch(f"kommo/leads/{lead_id}", {"fields": {"XERO_INVOICE_ID": None}})
     for invoice_id in (dead, living.id):
@@ -188,3 +189,31 @@ def test_a_deal_that_waits_for_its_client_does_not_make_creates_look_first_for_e
     shop.entered(last)
     shop.work()
     assert shop.calls(since).count("xero GET /api.xro/2.0/Invoices") == 0
+
+
+def test_an_invoice_that_comes_after_a_person_voided_the_deals_own_is_voided_too(shop: Shop):
+    lead_id = invoiced(shop)
+    (linked,) = shop.books().invoices_for(lead_id)
+    shop.sandbox.post(f"xero/invoices/{linked.id}/void", {})
+    shop.changed(linked.id)
+    late = send_again(shop)
+    shop.raised(late)
+    shop.work()
+    assert shop.books().invoices_for(lead_id) == []
+    assert (shop.lead(lead_id).number, shop.lead(lead_id).status) == (linked.number, "Voided")
+
+
+def test_of_two_invoices_the_one_that_a_person_kept_is_the_deals(shop: Shop):
+    """Nobody told us of the other one in time."""
+    lead_id = invoiced(shop)
+    (linked,) = shop.books().invoices_for(lead_id)
+    kept = send_again(shop)
+    shop.sandbox.post(f"xero/invoices/{linked.id}/void", {})
+    shop.changed(linked.id)
+    shop.raised(kept)
+    shop.work()
+    (living,) = shop.books().invoices_for(lead_id)
+    deal = shop.lead(lead_id)
+    assert (living.id, deal.number, deal.status) == (kept, living.number, "Awaiting payment")
+    assert (len(deal.notes), len(deal.files)) == (2, 1)
+    assert shop.unfinished() == []
