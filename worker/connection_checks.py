@@ -8,10 +8,23 @@ from typing import TypeVar
 from integrations.errors import CallError, RateLimited, Refusal, Unauthorised
 from integrations.kommo.client import Kommo
 from integrations.oauth import claims
-from worker import bookkeeping, budgets, cursors, grants, hooks, looking, mends, moving, ourfields, overview, routes
+from worker import (
+    bookkeeping,
+    budgets,
+    cursors,
+    grants,
+    hooks,
+    looking,
+    mends,
+    moving,
+    ourfields,
+    overview,
+    routes,
+    stages,
+)
 from worker.connections import Connection
 from worker.cursors import Side
-from worker.findings import Finding, NotDone, failed, note, ok
+from worker.findings import Finding, Grade, NotDone, failed, note, ok
 from worker.grants import GrantKind, Standing
 from worker.hooks import EVENTS
 from worker.looking import KommoSide, XeroSide
@@ -150,10 +163,19 @@ def _kommo(
     workshop: Workshop, connection: Connection, client: Kommo, side: KommoSide, route: Route | None
 ) -> Iterator[Finding]:
     yield _account(connection, side, route)
-    yield from side.mapped.findings
+    yield from _mapped(connection, side, route)
     for entity, there in side.fields.items():
         yield from ourfields.findings(entity, there)
     yield from _webhook(client, workshop.settings)
+
+
+def _mapped(connection: Connection, side: KommoSide, route: Route | None) -> Iterator[Finding]:
+    """What the file names in Kommo; of a stage that was deleted, `setup` knows what to make again."""
+    gone = {f'"{one.name}"' for one in stages.lost(connection, route, side.pipelines)}
+    for finding in side.mapped.findings:
+        is_gone = finding.grade is Grade.FAILED and any(finding.said.endswith(name) for name in gone)
+        mend = f"it was deleted: run admin setup {connection.name}, which makes it again"
+        yield replace(finding, mend=mend) if is_gone else finding
 
 
 def _account(connection: Connection, side: KommoSide, route: Route | None) -> Finding:

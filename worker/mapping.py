@@ -81,7 +81,7 @@ class _Search:
         """A stage that is named without its pipeline: of the first of these pipelines that has it."""
         for pipeline_id in dict.fromkeys(homes):
             stages = self.pipelines[pipeline_id].stages
-            if any(_is(ref, stage.id, stage.name) for stage in stages):
+            if any(is_meant(ref, stage.id, stage.name) for stage in stages):
                 return self.stage(about, pipeline_id, ref)
         if homes:
             names = [stage.name for home in dict.fromkeys(homes) for stage in self.pipelines[home].stages]
@@ -102,7 +102,7 @@ class _Search:
         return found
 
     def _pick(self, about: str, what: str, ref: str | int, candidates: Mapping[int, str]) -> int | None:
-        hits = [key for key, name in candidates.items() if _is(ref, key, name)]
+        hits = [key for key, name in candidates.items() if is_meant(ref, key, name)]
         if len(hits) == 1:
             return hits[0]
         if hits:
@@ -121,7 +121,8 @@ class _Search:
         self.findings.append(failed(about, f"Kommo has no {what} {shown}", mend))
 
 
-def _is(ref: str | int, key: int, name: str) -> bool:
+def is_meant(ref: str | int, key: int, name: str) -> bool:
+    """Whether the file's word, a name or an id, means what has this id and this name."""
     return ref == key if isinstance(ref, int) else _folded(ref) == _folded(name)
 
 

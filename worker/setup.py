@@ -3,13 +3,13 @@
 Done again it changes only what is not right yet. Nothing is changed before everything that the file names was found.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from datetime import date
 
 from integrations.kommo.client import Kommo
 from integrations.kommo.entities import Field, FieldEntity
-from worker import bookkeeping, cursors, facts, grants, hooks, looking, ourfields, routes
+from worker import bookkeeping, cursors, facts, grants, hooks, looking, mapping, ourfields, routes, stages
 from worker.connecting import connection_named
 from worker.connections import Connection
 from worker.findings import Finding, Grade, NotDone, failures
@@ -17,6 +17,7 @@ from worker.grants import GrantKind
 from worker.hooks import Registered
 from worker.looking import KommoSide, XeroSide
 from worker.routes import Route
+from worker.stages import LostStage
 from worker.wording import VENDORS
 from worker.workshop import Workshop
 
@@ -44,14 +45,16 @@ def set_up(workshop: Workshop, name: str) -> Report:
         raise NotDone(*absent)
     client = looking.kommo_client(workshop, connection)
     look = Look(looking.look_at_kommo(client, connection), looking.look_at_xero(workshop, connection))
-    found = _judge(workshop, connection, look)
-    if wrong := failures(found):
-        raise NotDone(*(f"{one.about}: {one.sentence}" for one in wrong))
+    gone = _lost_stages(workshop, connection, look.kommo)
+    found = _judge(workshop, connection, replace(look, kommo=_with_stages(connection, look.kommo, gone)))
+    _must_stand(found)
+    if gone:
+        look = replace(look, kommo=_make_stages(client, connection, gone))
     made = _make_fields(client, look.kommo.fields)
     route = _save(workshop, connection, look)  # before the hook, whose first delivery must find its connection
     registered = hooks.register(client, workshop.settings)
     return Report(
-        done=(*_told(look, route), _fields_sentence(made), _hook_sentence(registered)),
+        done=(*_told(look, route), *_stage_sentences(gone), _fields_sentence(made), _hook_sentence(registered)),
         todo=(*_notes(found), *_left(workshop, connection, look, registered)),
     )
 
@@ -72,6 +75,30 @@ def _judge(workshop: Workshop, connection: Connection, look: Look) -> list[Findi
         *bookkeeping.findings(connection, look.xero.books, look.kommo.account),
         *clashes,
     ]
+
+
+def _must_stand(found: Iterable[Finding]) -> None:
+    if wrong := failures(found):
+        raise NotDone(*(f"{one.about}: {one.sentence}" for one in wrong))
+
+
+def _lost_stages(workshop: Workshop, connection: Connection, kommo: KommoSide) -> list[LostStage]:
+    with workshop.database.reading() as session:
+        route, known = routes.load(session, connection.name), facts.last_known(session, connection.name)
+    return stages.lost(connection, route, kommo.pipelines, known.pipelines if known else ())
+
+
+def _with_stages(connection: Connection, kommo: KommoSide, gone: list[LostStage]) -> KommoSide:
+    pipelines = stages.made_again(kommo.pipelines, gone)
+    return replace(kommo, pipelines=pipelines, mapped=mapping.find(connection, pipelines, kommo.fields["leads"]))
+
+
+def _make_stages(client: Kommo, connection: Connection, gone: list[LostStage]) -> KommoSide:
+    for one in gone:
+        client.create_stage(one.pipeline_id, one.name, one.sort)
+    kommo = looking.look_at_kommo(client, connection)
+    _must_stand(kommo.mapped.findings)  # what is made and not shown yet would leave the receiver without a stage
+    return kommo
 
 
 def _make_fields(client: Kommo, there: Mapping[FieldEntity, list[Field]]) -> int:
@@ -122,6 +149,13 @@ def _told(look: Look, route: Route) -> list[str]:
 
 def _notes(found: list[Finding]) -> list[str]:
     return [f"{one.about}: {one.sentence}" for one in found if one.grade is Grade.NOTE]
+
+
+def _stage_sentences(gone: list[LostStage]) -> list[str]:
+    return [
+        f'{one.about}: the stage "{one.name}" was deleted, and is made again; deals that were in it are elsewhere now'
+        for one in gone
+    ]
 
 
 def _fields_sentence(made: int) -> str:

@@ -29,6 +29,7 @@ from integrations.kommo.entities import (
     Product,
 )
 from integrations.kommo.leads import parse_event, parse_ids, parse_lead, parse_product, write_change, write_draft
+from integrations.kommo.queries import Query, StageRef, one_of_each_pipeline, onwards, stage_filter
 from integrations.turns import Priority
 from integrations.wire import Wire
 
@@ -40,9 +41,6 @@ BATCH = 50  # what Kommo recommends for writes; more draws 504 (kommo.md 3)
 IDS = 100
 EVENT_IDS = 10  # the most that the filter takes (kommo.md 11.3)
 LEAD_PARTS = "contacts,catalog_elements"
-
-Query = Sequence[tuple[str, str | int]]
-StageRef = tuple[int, int]  # (pipeline id, status id): only together are they unique (kommo.md 6)
 
 
 class Kommo:
@@ -66,6 +64,10 @@ class Kommo:
         """All pipelines with their stages, archived ones too."""
         return self._one_page("/leads/pipelines", "pipelines", settings.parse_pipeline)
 
+    def create_stage(self, pipeline_id: int, name: str, sort: int) -> None:
+        """Make a stage (admins only); it is found again by its name."""
+        self._write("POST", f"/leads/pipelines/{pipeline_id}/statuses", [{"name": name, "sort": sort}], "create")
+
     def lead(self, lead_id: int) -> Lead | None:
         """One lead with its contacts and products; None where there is none (204, kommo.md 12)."""
         return self.leads([lead_id]).get(lead_id)
@@ -83,10 +85,10 @@ class Kommo:
         """Leads that are in one of these stages now and were touched at or after that time."""
         return [
             lead
-            for some in _one_of_each_pipeline(stages)
+            for some in one_of_each_pipeline(stages)
             for lead in self._walk(
                 "/leads", "leads", parse_lead, since,
-                by="updated_at", query=[*_stage_filter("filter[statuses]", some), ("with", LEAD_PARTS)],
+                by="updated_at", query=[*stage_filter("filter[statuses]", some), ("with", LEAD_PARTS)],
             )
         ]  # fmt: skip
 
@@ -221,7 +223,7 @@ class Kommo:
         self, stages: Iterable[StageRef], since: datetime, lead_ids: Sequence[int] | None = None
     ) -> list[Event]:
         """When leads (all, or these) entered one of these stages, by the log of events, oldest first (kommo.md 11.3)."""
-        among = _stage_filter("filter[value_after][leads_statuses]", stages)
+        among = stage_filter("filter[value_after][leads_statuses]", stages)
         found: dict[str, Event] = {}
         for batch in _batches(lead_ids, EVENT_IDS) if lead_ids is not None else [[]]:
             found |= {event.id: event for event in self._events("lead_status_changed", since, batch, among)}
@@ -284,7 +286,7 @@ class Kommo:
             asked = [*query, (f"filter[{by}][from]", begin), (f"order[{by}]", "asc"), ("page", page)]
             some, more = self._page(path, name, lambda said: (int(said["id"]), int(said[by]), parse(said)), asked)
             found |= {key: one for key, _, one in some}
-            begin, page = _onwards(begin, page, [at for _, at, _ in some])
+            begin, page = onwards(begin, page, [at for _, at, _ in some])
         return list(found.values())
 
     def _page(self, path: str, name: str, parse: Callable[[Any], T], query: Query) -> tuple[list[T], bool]:
@@ -340,13 +342,6 @@ class Kommo:
         )
 
 
-def _onwards(begin: int, page: int, times: list[int]) -> tuple[int, int]:
-    """Where to read on after a page, and which page of that: the next one only where all of this is of one second, or in no order."""
-    if not times or times[-1] <= begin or times != sorted(times):
-        return begin, page + 1
-    return times[-1], 1
-
-
 def _parse_members(said: Any, name: str, parse: Callable[[Any], T]) -> list[T]:
     return [parse(member) for member in dialect.members(said, name)]
 
@@ -359,23 +354,3 @@ def _batches(all_of_them: Iterable[T], size: int) -> Iterable[list[T]]:
     left = iter(all_of_them)
     while batch := list(islice(left, size)):
         yield batch
-
-
-def _stage_filter(name: str, stages: Iterable[StageRef]) -> list[tuple[str, str | int]]:
-    return [
-        (f"{name}[{index}][{key}]", value)
-        for index, (pipeline_id, status_id) in enumerate(sorted(stages))
-        for key, value in (("pipeline_id", pipeline_id), ("status_id", status_id))
-    ]
-
-
-def _one_of_each_pipeline(stages: Iterable[StageRef]) -> list[list[StageRef]]:
-    """The stages in as many lists as are needed: a request takes one stage a pipeline (kommo.md 5.1)."""
-    lists: list[list[StageRef]] = []
-    for stage in sorted(stages):
-        fitting = next((one for one in lists if all(stage[0] != other[0] for other in one)), None)
-        if fitting is None:
-            lists.append([stage])
-        else:
-            fitting.append(stage)
-    return lists

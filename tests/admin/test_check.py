@@ -14,9 +14,10 @@ import sqlalchemy as sa
 import celeryconfig
 from stack.redis import free_port
 from tests.admin.conftest import Desk
-from worker import canary, celery_checks, checks, deliveries
+from worker import canary, celery_checks, checks, deliveries, routes
 from worker.database import Database
 from worker.deliveries import Received
+from worker.routes import Route
 from worker.settings import Settings
 
 
@@ -244,11 +245,37 @@ def test_an_account_that_is_not_the_files(desk):
     assert "mend kommo_subdomain" in failing(desk)["kommo account"]
 
 
-def test_a_stage_that_was_deleted_says_what_to_do(ready):
-    stage = {"pipeline": "Sales", "stage": "Payment approved"}
-    assert requests.delete(f"{ready.sandbox.control_url}/kommo/stages", json=stage, timeout=10).ok
-    wrong = failing(ready)
-    assert "make it in Kommo, or name another one in the connections file: there are " in wrong["trigger"]
+@pytest.mark.parametrize(("stage", "about"), [("Payment approved", "trigger"), ("Invoiced in Xero", "deal")])
+def test_a_stage_that_was_deleted_is_told_and_setup_makes_it_again(ready, ledger, stage, about):
+    before = routes_of(ledger)
+    place = requests.delete(
+        f"{ready.sandbox.control_url}/kommo/stages", json={"pipeline": "Sales", "stage": stage}, timeout=10
+    )
+    assert place.ok
+    assert "it was deleted: run admin setup demo, which makes it again" in failing(ready)[about]
+    assert f'the stage "{stage}" was deleted, and is made again' in ready.do("setup", "demo")
+    assert found(ready, fails=False)[about]["grade"] == "ok"
+    after = routes_of(ledger)
+    assert (before.triggers == after.triggers) == (about != "trigger")
+    assert (before.deal_stage == after.deal_stage) == (about != "deal")
+    since = ready.sandbox.mark()
+    assert "made again" not in ready.do("setup", "demo")
+    assert not [
+        call for call in ready.sandbox.calls_after(since) if call["method"] != "GET" and "token" not in call["path"]
+    ]
+
+
+def test_a_name_that_was_never_there_is_mistyped_and_made_by_nobody(ready):
+    ready.rewrite('stage = "Payment approved"', 'stage = "Payment aproved"')
+    assert 'did you mean "Payment approved"?' in failing(ready)["trigger"]
+    assert "did you mean" in ready.refused("setup", "demo")
+
+
+def routes_of(ledger: Database) -> Route:
+    with ledger.reading() as session:
+        route = routes.load(session, "demo")
+    assert route is not None
+    return route
 
 
 def test_an_account_that_was_renamed_since_the_setup_is_only_a_note(ready):

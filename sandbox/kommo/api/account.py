@@ -5,10 +5,11 @@ from typing import Any
 
 from flask import Blueprint, Response
 
-from sandbox.kommo import show
-from sandbox.kommo.nouns import User
+from sandbox.kommo import reading, show
+from sandbox.kommo.nouns import Stage, User
+from sandbox.kommo.problems import Refused, missing
 from sandbox.kommo.state import State
-from sandbox.kommo.wire import grant, hal, link, need_admin, nothing, query
+from sandbox.kommo.wire import each, grant, hal, link, need_admin, nothing, query, sent_many
 
 
 def blueprint(state: State) -> Blueprint:
@@ -59,6 +60,19 @@ def blueprint(state: State) -> Blueprint:
             shown = [show.stage(state, pipeline_id, stage) for stage in found.in_order]
         return hal({"_total_items": len(shown), "_embedded": {"statuses": shown}})
 
+    @part.post("/leads/pipelines/<int:pipeline_id>/statuses")
+    def create_statuses(pipeline_id: int) -> Response:
+        """Admins only; `name` and `sort` are due (kommo.md 6)."""
+        need_admin(state)
+        with state.lock:
+            found = state.pipelines.get(pipeline_id)
+            if found is None:
+                raise Refused(404)
+            made = each(sent_many(), lambda item: _stage(state, item))
+            found.stages |= {one.id: one for one in made}
+            shown = [show.stage(state, pipeline_id, one) for one in made]
+        return hal({"_total_items": len(shown), "_embedded": {"statuses": shown}})
+
     @part.get("/leads/pipelines/<int:pipeline_id>/statuses/<int:status_id>")
     def status(pipeline_id: int, status_id: int) -> Response:
         with state.lock:
@@ -67,6 +81,13 @@ def blueprint(state: State) -> Blueprint:
             return hal(show.stage(state, pipeline_id, stage)) if stage else nothing()
 
     return part
+
+
+def _stage(state: State, item: dict[str, Any]) -> Stage:
+    name, sort = reading.text(item, "name"), reading.number(item, "sort")
+    if not name or sort is None:
+        raise missing("name" if not name else "sort")
+    return Stage(state.next_id(), name, sort, reading.text(item, "color") or "#99ccff")
 
 
 def _account(state: State, extras: set[str]) -> dict[str, Any]:

@@ -1,0 +1,34 @@
+"""What lists are asked with: filters by stage, and where to read on after a page. Pure."""
+
+from collections.abc import Iterable, Sequence
+
+Query = Sequence[tuple[str, str | int]]
+StageRef = tuple[int, int]  # (pipeline id, status id): only together are they unique (kommo.md 6)
+
+
+def onwards(begin: int, page: int, times: list[int]) -> tuple[int, int]:
+    """Where to read on after a page, and which page of that: the next one only where all of this is of one second, or in no order."""
+    if not times or times[-1] <= begin or times != sorted(times):
+        return begin, page + 1
+    return times[-1], 1
+
+
+def stage_filter(name: str, stages: Iterable[StageRef]) -> list[tuple[str, str | int]]:
+    """Only what is (or went) into one of these stages."""
+    return [
+        (f"{name}[{index}][{key}]", value)
+        for index, (pipeline_id, status_id) in enumerate(sorted(stages))
+        for key, value in (("pipeline_id", pipeline_id), ("status_id", status_id))
+    ]
+
+
+def one_of_each_pipeline(stages: Iterable[StageRef]) -> list[list[StageRef]]:
+    """The stages in as many lists as are needed: a request takes one stage a pipeline (kommo.md 5.1)."""
+    lists: list[list[StageRef]] = []
+    for stage in sorted(stages):
+        fitting = next((one for one in lists if all(stage[0] != other[0] for other in one)), None)
+        if fitting is None:
+            lists.append([stage])
+        else:
+            fitting.append(stage)
+    return lists
