@@ -51,6 +51,7 @@ def _document(found: Found | None, *, dry_run: bool) -> dict[str, object]:
         "busy": False,
         "dry_run": dry_run,
         "agree": found.agree,
+        "waiting": found.waiting,
         "jobs": jobs,
         "subjects": subjects,
         "webhook": found.hook,
@@ -59,10 +60,19 @@ def _document(found: Found | None, *, dry_run: bool) -> dict[str, object]:
 
 def _tell(found: Found, *, dry_run: bool) -> None:
     tell(f"{found.agree} {'deal agrees' if found.agree == 1 else 'deals agree'} with what has changed in Xero.")
-    if not found.wanted:
+    if found.waiting:
+        told = (
+            "1 deal waits for what its message asks"
+            if found.waiting == 1
+            else f"{found.waiting} deals wait for what their messages ask"
+        )
+        tell(f"{told} for: {'would be asked about' if dry_run else 'asked about'} again.")
+    missed = {kind: found.count(kind) for kind in MISSED}
+    missed[Kind.CREATE_INVOICE] -= found.waiting
+    if not any(missed.values()):
         tell("Nothing is missing.")
     for kind, (one, many) in MISSED.items():
-        if count := found.count(kind):
+        if count := missed[kind]:
             tell(f"{count} {one if count == 1 else many}: {'would be repaired' if dry_run else 'being repaired'}.")
     if found.hook:
         tell(f"Kommo's webhook: {found.hook.value}.")

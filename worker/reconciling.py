@@ -40,10 +40,14 @@ MOST_WAITING = 200
 
 @dataclass(slots=True)
 class Found:
-    """What a reconciliation saw. `agree`: links whose deal shows what Xero says; `wanted`: the jobs that no webhook brought."""
+    """What a reconciliation saw. `agree`: links whose deal shows what Xero says; `wanted`: the jobs that no webhook brought.
+
+    `waiting` of them are about deals that wait for what their message asks for: they are asked about each time, and nothing is missing.
+    """
 
     hook: Registered | None = None
     agree: int = 0
+    waiting: int = 0
     wanted: set[Wanted] = field(default_factory=set)
     seen: dict[Side, datetime] = field(default_factory=dict)
 
@@ -156,6 +160,8 @@ def _read_deals(world: World, found: Found, since: datetime) -> None:
     }  # they may be back from the bin
     missing |= {lead_id for lead_id, link in known.items() if not link.invoice_id}
     missing |= {link.lead_id for link in waiting if link.lead_id is not None}
+    asked = {lead_id for lead_id, link in known.items() if link.waiting} | {link.lead_id for link in waiting}
+    found.waiting = len(missing & asked)
     found.wanted |= {
         Wanted(
             world.connection.name, Kind.CREATE_INVOICE, lead=LeadRef(account_id, lead_id), entered_at=entered.get(lead_id)
