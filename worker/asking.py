@@ -10,7 +10,7 @@ from integrations.oauth import Client, TokenSet
 from worker.grants import Credentials
 from worker.settings import Settings
 
-# The only hosts that are shown a refresh token (kommo.md 1.1).
+# The only hosts that are shown a token (kommo.md 1.1).
 _API_DOMAIN = re.compile(r"([a-z0-9-]+)\.(?:kommo|amocrm)\.com")
 
 # What a token endpoint says of an account that is not at this subdomain (kommo.md 2.4).
@@ -27,12 +27,18 @@ def ask(settings: Settings, vendor: str, credentials: Credentials, *, now: datet
     return oauth.xero_refresh(settings.xero_identity_url, _client(credentials), credentials.refresh_token, now=now)
 
 
+def shared_host(api_domain: object) -> str | None:
+    """The subdomain of the host that answers wherever an account is now, if what a token says of it is a host of Kommo's (kommo.md 1.1)."""
+    found = _API_DOMAIN.fullmatch(str(api_domain or ""))
+    return found[1] if found else None
+
+
 def new_subdomain(settings: Settings, credentials: Credentials) -> str | None:
     """Where the account is now, if it is not where it was (kommo.md 1.2); None where it is, or nobody knows."""
-    found = _API_DOMAIN.fullmatch(credentials.api_domain or "")
-    if found is None or credentials.refresh_token is None:
+    host = shared_host(credentials.api_domain)
+    if host is None or credentials.refresh_token is None:
         return None
-    subdomain = oauth.kommo_subdomain(settings.kommo_base(found[1]), credentials.refresh_token)
+    subdomain = oauth.kommo_subdomain(settings.kommo_base(host), credentials.refresh_token)
     return None if subdomain == credentials.subdomain else subdomain
 
 

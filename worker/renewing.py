@@ -116,7 +116,10 @@ class GrantTokens:
 
     def _must_be_renewable(self, grant: Grant) -> None:
         if grant.kind not in RENEWABLE:
-            raise self._refused(grant, Refusal.REVOKED, "a long-lived token can't be renewed", call=None)
+            over = "a long-lived token can't be renewed"
+            if grant.refusal == Refusal.REVOKED:  # and since when is known
+                raise Unauthorised(self._vendor, ASKING, over, reason=Refusal.REVOKED)
+            raise self._refused(grant, Refusal.REVOKED, over, call=None)
         if grant.kind == GrantKind.OAUTH and grant.refresh_token is None:
             raise self._refused(grant, Refusal.REVOKED, "the consent came without a refresh token")
         if _is_given_up(grant, self._now()):

@@ -7,6 +7,7 @@ import sqlalchemy as sa
 
 from integrations.errors import Refusal
 from worker import grants
+from worker.connecting import connect_kommo
 from worker.grants import Grant
 from worker.jobs import Job, State
 from worker.resuming import resume
@@ -138,3 +139,36 @@ def test_work_goes_on_where_the_account_has_moved_to(consented: Shop, status: in
         assert refusal(consented, "kommo") is None
     finally:
         consented.sandbox.patch("kommo/account", {"subdomain": "acme"})
+
+
+@pytest.mark.parametrize("status", [404, 401])
+def test_work_goes_on_there_with_a_pasted_token_too(shop: Shop, status: int):
+    """It can't be renewed, but the host that all accounts share answers it."""
+    shop.entered(shop.deal())
+    shop.sandbox.patch("settings", {"kommo": {"old_subdomain_status": status}})
+    shop.sandbox.patch("kommo/account", {"subdomain": "umbrella"})
+    try:
+        for _ in range(3):
+            shop.work()
+            shop.pass_time(RECONNECT_WAIT + 1)
+        assert shop.workshop.route("demo").subdomains == ("umbrella", "acme")
+        assert states(shop) == {State.DONE}
+        assert refusal(shop, "kommo") is None
+    finally:
+        shop.sandbox.patch("kommo/account", {"subdomain": "acme"})
+
+
+def test_a_pasted_token_that_is_over_costs_one_look_for_a_move_and_says_since_when(shop: Shop):
+    token = shop.sandbox.post("kommo/tokens", {"days": 300})["token"]
+    connect_kommo(shop.workshop, "demo", token)
+    shop.sandbox.post("kommo/tokens/revoke", {"token": token})
+    shop.entered(shop.deal())
+    shop.work()
+    with shop.workshop.database.reading() as session:
+        since = session.scalar(sa.select(Grant.refused_at).where(Grant.vendor == "kommo"))
+    mark = shop.sandbox.mark()
+    shop.pass_time(RECONNECT_WAIT + 1)
+    shop.work()
+    assert [call for call in shop.calls(mark) if "/account" in call] == []
+    with shop.workshop.database.reading() as session:
+        assert session.scalar(sa.select(Grant.refused_at).where(Grant.vendor == "kommo")) == since
