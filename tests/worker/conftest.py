@@ -40,7 +40,7 @@ def sandbox(children: Children, ground_folder: Path) -> Iterator[Sandbox]:
 
 
 # What hangs on locks and indexes is tried on both databases; the rest is the same on either.
-ON_BOTH = ("test_create_invoice", "test_hard_cases", "test_the_fence")
+ON_BOTH = ("test_create_invoice", "test_four_processes", "test_hard_cases", "test_the_fence")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
