@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from integrations.errors import RateLimited
 from integrations.kommo.entities import Client
@@ -32,6 +32,7 @@ class Payer:
     terms: Terms | None = None
     remark: str = ""
     is_remembered: bool = False  # from our table, without a look at Xero
+    looked_at: datetime | None = None  # when it was not in Xero yet
 
 
 def known_payers(world: World, clients: set[tuple[str, int]]) -> dict[tuple[str, int], Payer]:
@@ -99,6 +100,7 @@ class _Look:
 
     def payer(self, client: Client, person: Client | None) -> Payer:
         world, account_id, tenant_id = self.world, self.world.route.account_id, self.world.route.tenant_id
+        looked_at = world.now()
         by_mark = self._by_mark(marks.contact_number(account_id, client.entity, client.id))
         candidates = [by_mark] if by_mark else []
         candidates += self.xero.contacts_named(clean_name(client.name))
@@ -115,7 +117,7 @@ class _Look:
                 _remember(world, (client.entity, client.id), chosen)
                 return Payer(chosen.id, chosen.name, chosen.terms)
             case New():
-                return Payer(chosen.contact, chosen.contact.name, remark=chosen.remark)
+                return Payer(chosen.contact, chosen.contact.name, remark=chosen.remark, looked_at=looked_at)
             case Merged():  # merged again and again: whoever did that must say which one is meant
                 return Payer(chosen.into, client.name)
 

@@ -9,10 +9,12 @@ from sqlalchemy.orm import Session
 
 from integrations.errors import CallError, LeaseLost, OutcomeUnknown
 from integrations.kommo.entities import ClientEntity
-from integrations.xero.dialect import invoice_body
+from integrations.xero.dialect import invoice_body, new_contacts
 from integrations.xero.entities import Contact, ContactDraft, Created, Refused
 from worker import contacts, invoicing, jobs, links, questions, restored, sends, statuses
+from worker.billing import Payer
 from worker.cases import Case
+from worker.clients import folded
 from worker.drafting import put
 from worker.invoicing import Drafted
 from worker.jobs import InvoiceRef, Job, Kind, Wanted
@@ -22,6 +24,9 @@ from worker.reading import new_link
 from worker.sends import Send
 from worker.verdicts import Failed, Wait
 from worker.world import World
+
+# The other call takes a second or two; then its client is found, and this one gets something behind its name.
+NAMESAKE = Wait(2, "another client of the same name is just being made in Xero", counts=False)
 
 
 def send(world: World, drafted: Sequence[tuple[Case, Drafted]]) -> None:
@@ -33,7 +38,9 @@ def send(world: World, drafted: Sequence[tuple[Case, Drafted]]) -> None:
     sent = _write_down(world, drafted, body)
     if sent is None:
         for case, _ in drafted:
-            case.verdict = Wait(0, "an invoice that we were about to make has turned up", counts=False)
+            case.verdict = case.verdict or Wait(
+                0, "what this deal or one beside it asked for is being made, or is made", counts=False
+            )
         return
     restored.remember(world.redis, sent.id)
     try:
@@ -75,13 +82,20 @@ def _after_restore(world: World, drafted: Sequence[tuple[Case, Drafted]]) -> Seq
 
 
 def _write_down(world: World, drafted: Sequence[tuple[Case, Drafted]], body: bytes) -> Send | None:
-    """The call that is about to be sent; None where one of the invoices has turned up since its deal was read: then nothing is sent."""
+    """The call that is about to be sent; None where one of the invoices has turned up since its deal was read, or a client's namesake.
+
+    Then nothing is sent.
+    """
     asked = [_asked(world, made) for _, made in drafted]
     for case, _ in drafted:
         case.link = case.link or new_link(world, case)
     with world.begin() as session:
         known = [_link(case).id for case, _ in drafted if _link(case).id is not None]
         if session.scalar(sa.select(Link.id).where(Link.id.in_(known), Link.invoice_id.is_not(None)).limit(1)):
+            return None
+        if namesakes := _namesakes(session, world, [case for case, _ in drafted]):
+            for case in namesakes:
+                case.verdict = NAMESAKE
             return None
         for case, made in drafted:
             remarks = [remark for remark in (*made.remarks, case.payer.remark if case.payer else "") if remark]
@@ -91,6 +105,22 @@ def _write_down(world: World, drafted: Sequence[tuple[Case, Drafted]], body: byt
             session, connection=world.connection.name, scope=world.route.tenant_id, what="invoices", body=body,
             members=dict(zip(ids, asked, strict=True)), now=world.now(),
         )  # fmt: skip
+
+
+def _namesakes(session: Session, world: World, cases: Sequence[Case]) -> list[Case]:
+    """Those whose new client has the name of another one whom another call makes, or has made since we looked: Xero would take both for one."""
+    new = [(case, case.payer) for case in cases if case.payer and isinstance(case.payer.contact, ContactDraft)]
+    looked = [payer.looked_at for _, payer in new if payer.looked_at]
+    if not looked:
+        return []
+    under_way = world.now() - world.read_timeout - world.quiet
+    bodies = sends.bodies_since(session, world.route.tenant_id, since=min(looked), open_since=under_way)
+    made = {(folded(name), number) for body in bodies for name, number in new_contacts(body)}
+    return [case for case, payer in new if any(_is_namesake(payer, name, number) for name, number in made)]
+
+
+def _is_namesake(payer: Payer, name: str, number: str) -> bool:
+    return isinstance(payer.contact, ContactDraft) and folded(payer.name) == name and payer.contact.number != number
 
 
 def _asked(world: World, made: Drafted) -> sends.Drafted:

@@ -17,6 +17,9 @@ from worker.database import Base, BigId, UtcTime
 
 OPEN = sa.text("closed_at IS NULL")
 
+# More calls than this are not made while a client is looked for: what was sent meanwhile is found without walking through all.
+LATEST = 500
+
 
 class Send(Base):
     """One creating call. `members` are the ids of the links that it was to serve, in the order of the body's elements."""
@@ -175,6 +178,16 @@ def is_any_unknown(session: Session, scope: str, *, before: datetime) -> bool:
         Send.key.startswith(f"{scope}:", autoescape=True),
     )  # fmt: skip
     return session.scalar(lost.limit(1)) is not None
+
+
+def bodies_since(session: Session, scope: str, *, since: datetime, open_since: datetime) -> list[bytes]:
+    """The bodies of calls that make invoices of this organisation and were sent since then, or are open and were sent since an earlier time."""
+    newest = session.scalar(sa.select(sa.func.max(Send.id))) or 0
+    statement = sa.select(Send.body).where(
+        Send.id > newest - LATEST, Send.what == "invoices", Send.key.startswith(f"{scope}:", autoescape=True),
+        sa.or_(Send.sent_at >= since, sa.and_(Send.closed_at.is_(None), Send.sent_at >= open_since)),
+    )  # fmt: skip
+    return list(session.scalars(statement))
 
 
 def open_elsewhere(session: Session, about: str, link_id: int) -> Send | None:

@@ -191,6 +191,12 @@ def count_invoices(body: bytes) -> int:
     return len(exact_json.read(body)["Invoices"])
 
 
+def new_contacts(body: bytes) -> list[tuple[str, str]]:
+    """Name and number of each contact that such bytes have made."""
+    contacts = [invoice["Contact"] for invoice in exact_json.read(body)["Invoices"]]
+    return [(str(one["Name"]), str(one.get("ContactNumber", ""))) for one in contacts if "Name" in one]
+
+
 def _draft(draft: InvoiceDraft) -> Json:
     return _filled(
         {

@@ -1,11 +1,13 @@
 """Attacks that once succeeded: what a restore forgot on Kommo's side, doubles of which one is dead, edited marks, and lists that lag."""
 
+import threading
 from datetime import timedelta
 
 import pytest
 
 from integrations.turns import Priority
 from integrations.wire import CallRecord
+from tests.worker.handlers.test_hard_cases import wait_held
 from tests.worker.handlers.test_more_attacks import deals_of
 from tests.worker.handlers.test_outcomes import PUT_INVOICES, QUIET, send_again
 from tests.worker.handlers.test_the_way_back import Died
@@ -15,6 +17,8 @@ from worker import claims
 from worker.handlers import HANDLERS
 from worker.jobs import Kind
 from worker.reconciling import reconcile
+from worker.run import attempt
+from worker.workshop import Workshop
 
 
 def test_a_deal_that_the_ledger_forgot_is_not_made_again_for_its_invoice(shop: Shop):
@@ -216,4 +220,33 @@ def test_of_two_invoices_the_one_that_a_person_kept_is_the_deals(shop: Shop):
     deal = shop.lead(lead_id)
     assert (living.id, deal.number, deal.status) == (kept, living.number, "Awaiting payment")
     assert (len(deal.notes), len(deal.files)) == (2, 1)
+    assert shop.unfinished() == []
+
+
+def test_two_new_clients_of_one_name_are_two_contacts_also_in_two_workers(shop: Shop):
+    deals = [
+        shop.deal(name, company={"name": "John Smith", "email": f"{name}@smith.example"})
+        for name in ("first", "second")
+    ]
+    shop.fault("xero", PUT_INVOICES, "hold", when="before")
+    (job_id,) = shop.entered(deals[0])
+    maker = threading.Thread(target=attempt, args=(shop.workshop, Kind.CREATE_INVOICE, job_id))
+    maker.start()
+    held = wait_held(shop)
+    other = Workshop(shop.workshop.settings, now=shop.now)
+    attempt(other, Kind.CREATE_INVOICE, *shop.entered(deals[1]))
+    shop.sandbox.post(f"held/{held}/release")
+    maker.join()
+    other.close()
+    for seconds in (2, QUIET):
+        shop.pass_time(seconds)
+        shop.work()
+    contacts = {one["id"]: one["email"] for one in shop.sandbox.books()["xero"]["contacts"]}
+    payers = [
+        contacts[one["contact"]["id"]]
+        for lead_id in deals
+        for one in shop.sandbox.books()["xero"]["invoices"]
+        if str(one["url"]).endswith(f"/{lead_id}")
+    ]
+    assert payers == ["first@smith.example", "second@smith.example"]
     assert shop.unfinished() == []
