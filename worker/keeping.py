@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 from integrations.errors import CallError
 from worker import grants
 from worker.grants import Grant, GrantKind
+from worker.settings import SettingsError
 from worker.workshop import Workshop
 
 # Refresh tokens last 60 days at Xero (xero.md 1.3) and three months at Kommo (kommo.md 2.3): this is eight tries before the first of them ends, and
@@ -33,5 +34,5 @@ def keep_alive(workshop: Workshop) -> None:
             continue
         try:
             workshop.tokens(grant.vendor, names[0]).renew(workshop.vault.open(grant.access_token) or "")
-        except CallError as error:
+        except (CallError, SettingsError) as error:  # one whose key is lost must not cost the others theirs
             log.warning("not_kept_alive", vendor=grant.vendor, connections=names, error=type(error).__name__)

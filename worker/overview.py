@@ -95,7 +95,7 @@ def look(workshop: Workshop) -> Overview:
             not_understood=count_problems(session),
             problems=tuple(problems(session)),
             budgets=tuple(_budgets(workshop, session)),
-            grants=tuple(grants(session, now)),
+            grants=tuple(one for one in grants(session, now) if one.connection in workshop.connections),
             heard=tuple(heard(session, names)),
             canary_at=sung,
             is_canary_late=sung is None or now - sung > CANARY_LATE,

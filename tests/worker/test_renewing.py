@@ -8,17 +8,19 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 from cryptography.fernet import Fernet
+from pydantic import SecretStr
 from redis import Redis
 
 from integrations.errors import Refusal, Unauthorised, Unreachable
 from stack.plan import write_connections
 from stack.sandbox import Sandbox
-from worker import grants, routes
+from worker import grants, keeping, routes
 from worker.grants import Grant
 from worker.renewing import PROBE, RENEWAL
 from worker.routes import Route
 from worker.settings import Settings
 from worker.tables import METADATA
+from worker.vault import Vault
 from worker.workshop import Workshop
 
 from .consents import TOKEN_CALL, VENDORS, client, consent, requests_for_tokens, tokens_for
@@ -248,6 +250,18 @@ def test_an_account_that_got_another_subdomain_is_followed(desk, sandbox, status
     assert (stored(desk, "kommo").subdomain, refusal(desk, "kommo")) == ("umbrella", None)
     assert desk.route("demo").subdomains == ("umbrella", "acme")
     assert desk.tokens("kommo", "demo").renew(desk.tokens("kommo", "demo").current())  # at the new address
+
+
+def test_a_grant_whose_key_is_lost_costs_no_other_its_life(desk, sandbox):
+    consent(desk, sandbox, "kommo")
+    consent(desk, sandbox, "xero")
+    lost = Vault([SecretStr(Fernet.generate_key().decode())])
+    with desk.database.begin() as session:
+        session.execute(sa.update(Grant).values(renewed_at=desk.now() - keeping.RENEW_AFTER))
+        session.execute(sa.update(Grant).where(Grant.vendor == "kommo").values(access_token=lost.seal("lost")))
+    assert stored(desk, "kommo").id < stored(desk, "xero").id
+    keeping.keep_alive(desk)
+    assert len(requests_for_tokens(sandbox, "xero")) == 1
 
 
 def test_an_account_that_is_gone_is_a_refusal(desk, sandbox):

@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterator
 
 import pytest
+import sqlalchemy as sa
 from cryptography.fernet import Fernet
 from pydantic import SecretStr
 
@@ -14,10 +15,11 @@ from integrations.errors import Refusal
 from integrations.oauth import TokenSet
 from worker import deliveries, grants, routes, uninstalls
 from worker.deliveries import UNJUDGED, Delivery, Received
-from worker.grants import GrantKind
+from worker.grants import Grant, GrantKind
 from worker.routes import Route
 from worker.settings import Settings
 from worker.tables import METADATA
+from worker.vault import Vault
 from worker.workshop import Workshop
 
 from .ledger import ACCOUNT, THEN, at
@@ -132,3 +134,13 @@ def test_each_is_judged_once(desk):
     consented(desk)
     uninstalls.judge(desk)
     assert refusal(desk) is None
+
+
+def test_a_grant_whose_key_is_lost_keeps_no_other_hook_from_being_judged(desk):
+    consented(desk, account=7, connection="other")
+    lost = Vault([SecretStr(Fernet.generate_key().decode())])
+    with desk.database.begin() as session:
+        session.execute(sa.update(Grant).values(client_secret=lost.seal(SECRET)))
+    consented(desk)
+    assert heard(desk, signed()) is None
+    assert refusal(desk) is Refusal.REVOKED

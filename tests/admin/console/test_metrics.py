@@ -9,6 +9,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from admin.console.app import create_app
 from tests.admin.console.conftest import Browser
 from worker import canary, jobs, notices
+from worker.grants import Grant
 from worker.jobs import Kind, LeadRef, Wanted
 from worker.notices import Look
 from worker.workshop import utcnow
@@ -53,6 +54,16 @@ def test_grants_budgets_and_who_was_heard(stranger, desk, ledger, redis):
     assert told[("bridge_workers_heard_timestamp_seconds",)] == pytest.approx(utcnow().timestamp(), abs=60)
     assert told[("bridge_deliveries_not_understood",)] == 0
     assert told[("bridge_database_up",)] == 1
+
+
+def test_a_connection_that_has_left_the_file_alerts_nobody_for_ever(stranger, desk, ledger):
+    desk.connect()
+    with ledger.begin() as session:
+        session.execute(sa.update(Grant).values(refusal="revoked"))
+    assert read(stranger)["bridge_grant_refused", "demo", "kommo"] == 1
+    desk.rewrite('name = "demo"', 'name = "another"')
+    assert ("bridge_grant_refused", "demo", "kommo") not in read(stranger)
+    assert desk.ask("status")["grants"] == []
 
 
 def test_without_a_database_it_says_so(stranger, desk):
