@@ -259,8 +259,8 @@ def rings_for(session: Session, ids: Sequence[int]) -> list[Ring]:
 
 
 def ring_of(row: Any) -> Ring:
-    """What to ring for a row with a job's id, kind, lead and invoice."""
-    about = [f"{name} {ref}" for name, ref in (("lead", row.lead), ("invoice", row.invoice)) if ref]
+    """What to ring for a row with a job's id, kind, lead and invoice; named by their own ids, for Flower cuts what is long."""
+    about = [f"{name} {ref.rpartition(':')[2]}" for name, ref in (("lead", row.lead), ("invoice", row.invoice)) if ref]
     return Ring(row.id, Kind(row.kind), ", ".join(about))
 
 

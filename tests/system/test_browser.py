@@ -146,7 +146,7 @@ def test_flower_shows_the_tasks_and_lets_nobody_touch_them(look: Open, product: 
     assert requests.get(f"{url}/tasks", timeout=5).status_code == 401
     page = look(f"{url}/tasks", http_credentials={"username": "operator", "password": password})
     page.get_by_text("create_invoice").first.wait_for()
-    page.get_by_text(f":{lead_id}").first.wait_for()
+    page.get_by_text(f"lead {lead_id}").first.wait_for()
     take(page, "flower")
     for touch in ("worker/shutdown/any", "task/send-task/create_invoice", "task/revoke/any", "worker/pool/grow/any"):
         answer = requests.post(f"{url}/api/{touch}", auth=("operator", password), json={}, timeout=5)

@@ -96,4 +96,4 @@ def test_a_ring_says_what_it_is_about(database: Database):
     (job_id,) = record(database, for_invoice("inv-1", lead_id=7))
     with database.reading() as session:
         rings = jobs.rings_for(session, [job_id])
-    assert rings == [Ring(job_id, Kind.SYNC_STATUS, f"lead 30896271:7, invoice {TENANT}:inv-1")]
+    assert rings == [Ring(job_id, Kind.SYNC_STATUS, "lead 7, invoice inv-1")]

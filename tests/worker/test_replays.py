@@ -49,7 +49,7 @@ def test_a_failed_job_is_recorded_anew_and_rung_for(database):
 def test_what_it_is_about_is_kept(database):
     failed = make(database, 7, State.FAILED, kind=Kind.SYNC_STATUS)
     _, (ring,) = replays.replay(database, [failed], now=NOW)
-    assert (ring.kind, ring.about) == (Kind.SYNC_STATUS, f"lead 1:7, invoice {TENANT}:invoice-7")
+    assert (ring.kind, ring.about) == (Kind.SYNC_STATUS, "lead 7, invoice invoice-7")
 
 
 def test_a_queued_twin_is_named_and_pulled_to_now(database):
