@@ -9,6 +9,8 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
 
+from sqlalchemy.orm import Session
+
 from integrations import oauth
 from integrations.errors import Broken, CallError, Missing, RateLimited, Refusal, Unauthorised, Unreachable
 from integrations.oauth import TokenSet
@@ -111,6 +113,7 @@ def complete_xero(workshop: Workshop, begun: Begun, code: str) -> Connected | Ch
     back = settings.redirect_url("xero")
     with _Told(begun, back):
         token = oauth.xero_code(settings.xero_identity_url, client, code, back, now=workshop.now())
+        _hand_on(workshop, token)
         reached = trials.organisations(workshop, connection, token.access_token) or []
         meant = _meant(workshop, connection, reached, oauth.authentication_event_id(token.access_token))
         if len(meant) > 1:
@@ -172,18 +175,33 @@ def choose(workshop: Workshop, pending: str, tenant_id: str) -> Connected:
 
 def _keep_xero(workshop: Workshop, connection: Connection, token: TokenSet, tenant_id: str) -> Connected:
     found = trials.organisation(workshop, connection, token.access_token, tenant_id)
-    who = oauth.claims(token.access_token).get("xero_userid") or oauth.authentication_event_id(token.access_token)
-    client = client_of(workshop.settings, "xero")
     with workshop.database.begin() as session:
-        grant_id = grants.store_consent(
-            session, workshop.vault, vendor="xero", connections=[connection.name], who=str(who), token=token,
-            client_id=client.client_id, client_secret=client.client_secret, now=workshop.now(),
-        )  # fmt: skip
+        grant_id = _store_xero(session, workshop, token, [connection.name])
         # kept also where there was no choice: the next consent of the same person may add organisations
         grants.choose_tenant(session, connection.name, tenant_id)
         served = grants.users(session, grant_id)
     what = f'the Xero organisation "{found.name}" ({tenant_id})'
     return Connected(what, None, resuming.resume(workshop, "xero", served))
+
+
+def _hand_on(workshop: Workshop, token: TokenSet) -> None:
+    """Whoever uses this person's consent already has its new tokens, whatever becomes of this one: Xero may have ended the earlier ones with it."""
+    client_id = client_of(workshop.settings, "xero").client_id
+    with workshop.database.begin() as session:
+        if token.refresh_token and grants.is_consented(session, "xero", client_id, _who(token)):
+            _store_xero(session, workshop, token, [])
+
+
+def _store_xero(session: Session, workshop: Workshop, token: TokenSet, connections: list[str]) -> int:
+    client = client_of(workshop.settings, "xero")
+    return grants.store_consent(
+        session, workshop.vault, vendor="xero", connections=connections, who=_who(token), token=token,
+        client_id=client.client_id, client_secret=client.client_secret, now=workshop.now(),
+    )  # fmt: skip
+
+
+def _who(token: TokenSet) -> str:
+    return str(oauth.claims(token.access_token).get("xero_userid") or oauth.authentication_event_id(token.access_token))
 
 
 def _hold(workshop: Workshop, connection: Connection, token: TokenSet) -> str:

@@ -145,6 +145,12 @@ def store_consent(
     return grant.id
 
 
+def is_consented(session: Session, vendor: str, client_id: str, who: str) -> bool:
+    """Whether tokens of this one's consent to this app are kept already."""
+    mine = sa.and_(Grant.vendor == vendor, Grant.consent == f"{client_id}:{who}")
+    return session.scalar(sa.select(Grant.id).where(mine)) is not None
+
+
 def _fill(grant: Grant, vault: Vault, token: TokenSet | None, credentials: Credentials | None, now: datetime) -> None:
     grant.client_id = credentials.client_id if credentials else None
     grant.client_secret = vault.seal(credentials.client_secret) if credentials else None

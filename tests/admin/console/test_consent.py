@@ -22,7 +22,7 @@ from worker.grants import Grant, GrantKind, GrantUse
 from worker.jobs import Kind, LeadRef, Wanted
 from worker.vault import Vault
 from worker.verdicts import reconnect
-from worker.workshop import utcnow
+from worker.workshop import Workshop, utcnow
 
 TENANT = "5b96e86b-418e-48d8-8949-308c14aec278"
 VENDORS = ["kommo", "xero"]
@@ -318,6 +318,24 @@ def test_a_vendor_that_is_down_is_told_and_nothing_is_kept(operator, desk, store
     assert "is not to be reached" in told
     assert "Begin it again in a minute" in told
     assert stored() == []
+
+
+def test_a_consent_that_came_to_no_end_costs_no_connection_its_tokens(operator, desk, settings):
+    """Xero may end a person's earlier tokens with the next consent, and that one is given before we know whether it will do."""
+    consent(operator, "xero")
+    desk.sandbox.patch("settings", {"xero": {"second_consent": "ends"}})
+    workshop = Workshop(settings)
+    try:
+        back = vendors_page(begin(operator, "xero"))
+        desk.sandbox.post(
+            "faults", {"vendor": "xero", "call": "GET /connections", "when": "before", "do": 503, "times": 1}
+        )
+        assert "Xero is not to be reached" in words(operator.get(back))
+        tokens = workshop.tokens("xero", "demo")
+        assert tokens.renew(tokens.current())
+    finally:
+        workshop.close()
+        desk.sandbox.patch("settings", {"xero": {"second_consent": "keeps"}})
 
 
 def test_without_redis_nobody_is_sent_anywhere(settings, desk):
