@@ -42,6 +42,8 @@ def xero(name: str, *, client_credentials: bool, client_id: str | None, client_s
         )
     if (client_id is None) != (client_secret is None):
         raise click.UsageError("--client-id and --client-secret belong together.")
+    if "" in (client_id, client_secret):  # an unset variable of a shell's: another pair than was meant is no help
+        raise click.UsageError("--client-id or --client-secret is empty.")
     with opened("connect") as workshop:
         if not client_credentials:
             _tell_address(consent.begin(workshop, "xero", name))

@@ -104,6 +104,7 @@ WRONG = [
     (("reconcile", "demo", "--since", "soon"), "'soon' is no time"),
     (("setup",), "Missing argument 'NAME'"),
     (("completion",), "Missing argument"),
+    (("connect", "xero", "demo", "--client-credentials", "--client-id", "x", "--client-secret", ""), "is empty"),
 ]
 
 
