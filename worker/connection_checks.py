@@ -155,7 +155,10 @@ def _scopes(workshop: Workshop, vendor: str, grant: Standing) -> Finding:
 def _claimed(workshop: Workshop, grant: Standing) -> set[str]:
     with workshop.database.reading() as session:
         kept = grants.find(session, grant.vendor, grant.connection)
-    said = claims(workshop.vault.open(kept.access_token) or "").get("scopes") if kept else None
+    try:
+        said = claims(workshop.vault.open(kept.access_token) or "").get("scopes") if kept else None
+    except SettingsError:  # whose key is lost: that is told where the account is looked at
+        said = None
     return {str(scope) for scope in said} if isinstance(said, list) else set()
 
 

@@ -15,7 +15,8 @@ from worker.handlers import HANDLERS, MOST, PRIORITIES
 from worker.jobs import Kind, Ring
 from worker.lease import Lease, boot_seconds
 from worker.settings import SettingsError
-from worker.verdicts import NOBODYS_FAULT, Failed, Verdict, Wait, capped, describe, verdict_on
+from worker.vault import LostKey
+from worker.verdicts import NOBODYS_FAULT, RECONNECT_WAIT, Failed, Verdict, Wait, capped, describe, verdict_on
 from worker.workshop import NotSetUp, Workshop
 from worker.wrote import Wrote
 
@@ -66,6 +67,8 @@ def _handle(workshop: Workshop, claim: Claim, lease: Lease, story: Story) -> Map
     except LeaseLost:
         log.warning("lease_lost", kind=claim.kind, jobs=[job.id for job in claim.jobs])
         return {}  # somebody else has them: there is nothing to settle
+    except LostKey as error:  # perhaps only until this process is restarted with the new ones
+        return {job.id: Wait(RECONNECT_WAIT, str(error), counts=False) for job in claim.jobs}
     except (NotSetUp, SettingsError) as error:
         return {job.id: Failed(str(error)) for job in claim.jobs}
     except Exception as error:  # noqa: BLE001  (whatever a handler raises becomes a verdict)

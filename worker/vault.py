@@ -10,8 +10,15 @@ from worker.settings import SettingsError
 LOST_KEY = "SECRET_KEYS no longer holds the key that our tokens were encrypted with: put it back, or connect again"
 
 
+class LostKey(SettingsError):
+    """What was sealed can't be opened: its key is no longer, or not yet, among SECRET_KEYS of this process."""
+
+    def __init__(self) -> None:
+        super().__init__([LOST_KEY])
+
+
 class Vault:
-    """Seals and opens short texts. Raises SettingsError where the keys don't fit: a person must put the right ones back."""
+    """Seals and opens short texts. Raises LostKey where the keys don't fit: a person must put the right ones back."""
 
     def __init__(self, keys: Sequence[SecretStr]) -> None:
         try:
@@ -29,7 +36,7 @@ class Vault:
         try:
             return self._fernet.rotate(sealed)
         except InvalidToken:
-            raise SettingsError([LOST_KEY]) from None
+            raise LostKey from None
 
     def open(self, sealed: bytes | None) -> str | None:
         """The text again; None stays None."""
@@ -38,4 +45,4 @@ class Vault:
         try:
             return self._fernet.decrypt(sealed).decode()
         except InvalidToken:
-            raise SettingsError([LOST_KEY]) from None
+            raise LostKey from None

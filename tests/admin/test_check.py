@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import requests
 import sqlalchemy as sa
+from cryptography.fernet import Fernet
 
 import celeryconfig
 from stack.redis import free_port
@@ -263,6 +264,13 @@ def test_a_stage_that_was_deleted_is_told_and_setup_makes_it_again(ready, ledger
     assert not [
         call for call in ready.sandbox.calls_after(since) if call["method"] != "GET" and "token" not in call["path"]
     ]
+
+
+def test_a_lost_key_is_told_of_each_account_and_ends_no_look(ready):
+    ready.env["SECRET_KEYS"] = Fernet.generate_key().decode()
+    wrong = failing(ready)
+    assert "SECRET_KEYS no longer holds the key" in wrong["kommo account"]
+    assert "SECRET_KEYS no longer holds the key" in wrong["xero organisation"]
 
 
 def test_a_name_that_was_never_there_is_mistyped_and_made_by_nobody(ready):

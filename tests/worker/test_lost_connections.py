@@ -4,6 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 import sqlalchemy as sa
+from cryptography.fernet import Fernet
+from pydantic import SecretStr
 
 from integrations.errors import Refusal
 from worker import grants
@@ -11,6 +13,7 @@ from worker.connecting import connect_kommo
 from worker.grants import Grant
 from worker.jobs import Job, State
 from worker.resuming import resume
+from worker.vault import Vault
 from worker.verdicts import RECONNECT_WAIT
 
 from .consents import VENDORS, consent, requests_for_tokens
@@ -172,3 +175,21 @@ def test_a_pasted_token_that_is_over_costs_one_look_for_a_move_and_says_since_wh
     assert [call for call in shop.calls(mark) if "/account" in call] == []
     with shop.workshop.database.reading() as session:
         assert session.scalar(sa.select(Grant.refused_at).where(Grant.vendor == "kommo")) == since
+
+
+def test_jobs_wait_for_a_key_that_this_process_does_not_have_yet(shop: Shop):
+    """Keys are exchanged one process after the other; who was not restarted can't open what is sealed with the new one."""
+    shop.entered(shop.deal())
+    newest = Vault([SecretStr(Fernet.generate_key().decode())])
+    sealed = sa.select(Grant.access_token).where(Grant.vendor == "kommo")
+    replaced = sa.update(Grant).where(Grant.vendor == "kommo")
+    with shop.workshop.database.begin() as session:
+        known = session.scalar(sealed)
+        session.execute(replaced.values(access_token=newest.seal("token")))
+    shop.work()
+    assert states(shop) == {State.QUEUED}
+    with shop.workshop.database.begin() as session:
+        session.execute(replaced.values(access_token=known))
+    shop.pass_time(RECONNECT_WAIT + 1)
+    shop.work()
+    assert states(shop) == {State.DONE}
