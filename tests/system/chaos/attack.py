@@ -41,6 +41,7 @@ SHORTEST = 20.0
 REST, REST_A_DEAL = 300.0, 0.3
 # A job that is due later than this is brought forward: no setting shrinks backoff, nor how long we leave alone who refuses our token.
 FAR = timedelta(seconds=12)
+TURN = "waits for a turn"
 # Once the faults have ended and all has come to rest, whoever had failed is replayed once, as its sentence asks.
 HAND_SHARE = 0.15
 # An incident that met no call, as one in four does on a quiet stretch of the run, is tried again so often in all.
@@ -356,10 +357,17 @@ class Run:
         return self.ground.jobs("queued") + self.ground.jobs("running")
 
     def _nudge(self) -> int:
-        """How many jobs are left; those that would wait for long are brought forward, since no setting shrinks those waits."""
+        """How many jobs are left; those that would wait for long are brought forward, since no setting shrinks those waits.
+
+        But for a turn they wait in the vendors' time, which is shrunk.
+        """
         left = self._left() if self.ground.jobs_left() else []
         far = [
-            job for job in left if job["next_at"] and datetime.fromisoformat(job["next_at"]) - datetime.now(UTC) > FAR
+            job
+            for job in left
+            if job["next_at"]
+            and not job["sentence"].startswith(TURN)
+            and datetime.fromisoformat(job["next_at"]) - datetime.now(UTC) > FAR
         ]
         for job in far:
             self._repeat_event(job)
