@@ -57,21 +57,22 @@ class People:
 
     def approve_deals(self) -> None:
         """In singles and bursts, for clients that are there; some of them have none."""
-        kept = [self._company(f"Regular {n} Ltd") for n in range(CLIENTS)]
+        kept = [self._company(Client(f"Regular {n} Ltd")) for n in range(CLIENTS)]
         while len(self.deals) < DEALS:
             some = [self._deal(self.dice.choice([*kept, None])) for _ in range(self.dice.randint(1, MOST_TOGETHER))]
             self.shop.sandbox.post("kommo/leads/move", {"ids": [story.lead_id for story in some], **APPROVED})
             self.deals += some
             self._hear()
 
-    def _company(self, name: str) -> int:
-        return int(self.shop.sandbox.post("kommo/companies", {"name": name, "email": "pay@client.example"})["id"])
+    def _company(self, client: Client) -> tuple[Client, int]:
+        typed = {"name": client.name, "email": "pay@client.example"}
+        return client, int(self.shop.sandbox.post("kommo/companies", typed)["id"])
 
-    def _deal(self, company: int | None) -> DealStory:
+    def _deal(self, company: tuple[Client, int] | None) -> DealStory:
         key, net = self.dice.randrange(10**6), Decimal(self.dice.randint(1_00, 9_000_00)) / 100
-        typed = {"name": f"Deal {key}", "price": str(net), **OFFER} | ({"company": company} if company else {})
+        typed = {"name": f"Deal {key}", "price": str(net), **OFFER} | ({"company": company[1]} if company else {})
         lead_id = int(self.shop.sandbox.post("kommo/leads", typed)["id"])
-        client = Client("somebody") if company else None
+        client = company[0] if company else None
         return DealStory(Deal(key, client, net, (), "USD", "", "", is_born_approved=False, laters=()), lead_id)
 
     def raise_invoices(self) -> None:
