@@ -37,7 +37,10 @@ _XERO = re.compile(rb'"eventCategory"\s*:\s*"(\w+)"\s*,\s*"eventType"\s*:\s*"(\w
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One thing that happened: a delivery, a job, a call, fields written on the deal, an attempt's end, or a step of the link."""
+    """One thing that happened: a delivery, a job, a call, fields written on the deal, an attempt's end, or a step of the link.
+
+    `body` is what a vendor sent, as text; bytes that are none are escaped.
+    """
 
     at: datetime
     what: str
@@ -46,6 +49,7 @@ class Entry:
     delivery_id: int | None = None
     call: dict[str, Any] | None = None
     fields: dict[str, str | bool | None] | None = None
+    body: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +161,8 @@ def _received(delivery: Delivery) -> Entry:
         text += f": {', '.join(events)}"
     if delivery.problem:
         text += f"; not understood: {delivery.problem}"
-    return Entry(delivery.received_at, "delivery", text, delivery_id=delivery.id)
+    body = delivery.body.decode("utf-8", "backslashreplace")
+    return Entry(delivery.received_at, "delivery", text, delivery_id=delivery.id, body=body)
 
 
 def _events(delivery: Delivery) -> list[str]:

@@ -234,6 +234,7 @@ def test_the_whole_story_of_a_deal(story, words):
     assert f"Kommo sent {len(BODY)} bytes: leads status" in said
     (wrote,) = [entry for entry in told["entries"] if entry["what"] == "wrote"]
     assert wrote["fields"] == {"XERO_INVOICE_NUMBER": "INV-0042", "XERO_SYNC_MESSAGE": "…"}
+    assert told["entries"][0]["body"].encode() == BODY
 
 
 def test_a_deal_without_a_link_has_a_story_too(story):
