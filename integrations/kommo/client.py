@@ -29,8 +29,9 @@ from integrations.kommo.entities import (
     Product,
 )
 from integrations.kommo.leads import parse_event, parse_ids, parse_lead, parse_product, write_change, write_draft
-from integrations.kommo.queries import Query, StageRef, one_of_each_pipeline, onwards, stage_filter
+from integrations.kommo.queries import Query, StageRef, one_of_each_pipeline, stage_filter
 from integrations.turns import Priority
+from integrations.walking import onwards
 from integrations.wire import Wire
 
 T = TypeVar("T")
@@ -275,11 +276,7 @@ class Kommo:
     def _walk(
         self, path: str, name: str, parse: Callable[[Any], T], since: datetime, *, by: str, query: Query = ()
     ) -> list[T]:
-        """All that has this time at or after `since`, in its order; what changes during the walk is given in its last state.
-
-        Each page begins where the last one ended. By page numbers what changes would go to the end, all behind it would move up, and
-        one would be on no page that is read.
-        """
+        """All that has this time at or after `since`, in its order; what changes during the walk is given in its last state."""
         found: dict[int, T] = {}
         begin, page, more = int(since.timestamp()), 1, True
         while more:

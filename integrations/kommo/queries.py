@@ -1,16 +1,9 @@
-"""What lists are asked with: filters by stage, and where to read on after a page. Pure."""
+"""What lists are asked with: filters by stage. Pure."""
 
 from collections.abc import Iterable, Sequence
 
 Query = Sequence[tuple[str, str | int]]
 StageRef = tuple[int, int]  # (pipeline id, status id): only together are they unique (kommo.md 6)
-
-
-def onwards(begin: int, page: int, times: list[int]) -> tuple[int, int]:
-    """Where to read on after a page, and which page of that: the next one only where all of this is of one second, or in no order."""
-    if not times or times[-1] <= begin or times != sorted(times):
-        return begin, page + 1
-    return times[-1], 1
 
 
 def stage_filter(name: str, stages: Iterable[StageRef]) -> list[tuple[str, str | int]]:

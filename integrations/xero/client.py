@@ -11,6 +11,7 @@ from integrations.answer import Answer, Effect
 from integrations.errors import Missing, OutcomeUnknown, Rejected
 from integrations.exact_json import Json
 from integrations.turns import Priority
+from integrations.walking import onwards
 from integrations.wire import Wire
 from integrations.xero import contacts, dialect, limits, notation
 from integrations.xero.dialect import count_invoices, parse_invoice, parse_result, parse_results
@@ -190,11 +191,7 @@ class Xero:
         return self._all("/Contacts", "Contacts", contacts.parse_contact, query)
 
     def _changed(self, since: datetime, query: Query) -> list[Invoice]:
-        """In the order of changes; of one that changes during the walk the later state counts.
-
-        Each request begins where the last page ended. By page numbers one that changes would go to the end, all behind it would move
-        up by one, and the first of the next page would be on none that is read.
-        """
+        """In the order of changes; of one that changes during the walk the later state counts."""
         ordered: Query = [*query, ("order", "UpdatedDateUTC ASC"), ("unitdp", 4), ("pageSize", PAGE)]
         found: dict[str, Invoice] = {}
         page, more = 1, True
@@ -203,7 +200,7 @@ class Xero:
             some, pages = self._get("/Invoices", [*ordered, ("page", page)], headers).parse(_page)
             found |= {invoice.id: invoice for invoice in some}
             more = page < pages
-            since, page = _onwards(since, page, some)
+            since, page = onwards(since, page, _seconds(some))
         return list(found.values())
 
     def _all(self, path: str, name: str, parse: Callable[[Any], T], query: Query | None = None) -> list[T]:
@@ -284,13 +281,10 @@ def _page(said: Any) -> tuple[list[Invoice], float]:
     return some, math.inf if len(some) >= PAGE else 0.0
 
 
-def _onwards(since: datetime, page: int, some: list[Invoice]) -> tuple[datetime, int]:
-    """Where to read on after a page, and which page of that: the next one only where all of this is of one second, or in no order."""
-    times = [invoice.updated_at for invoice in some if invoice.updated_at]
-    last = times[-1].replace(microsecond=0) if times else since
-    if last <= since or len(times) < len(some) or times != sorted(times):
-        return since, page + 1
-    return last, 1
+def _seconds(some: list[Invoice]) -> list[datetime]:
+    """When they were changed; none where it is not said of each."""
+    times = [invoice.updated_at.replace(microsecond=0) for invoice in some if invoice.updated_at]
+    return times if len(times) == len(some) else []
 
 
 def _online_link(said: Any) -> str | None:

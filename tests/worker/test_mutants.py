@@ -50,7 +50,7 @@ TESTS = {
     "sweep": "tests/worker/test_sweep.py",
     "wire": "tests/integrations/test_wire.py",
     "xero": "tests/integrations/test_xero_client.py",
-    "yet more": "tests/worker/handlers/test_yet_more_attacks.py",
+    "doubles": "tests/worker/handlers/test_restores_and_doubles.py",
 }
 
 
@@ -192,23 +192,23 @@ MUTANTS = (
     ),
     Mutant(
         "a list is read by the numbers of its pages",
-        "integrations/xero/client.py", "    return last, 1\n", "    return since, page + 1\n",
+        "integrations/walking.py", "    return times[-1], 1\n", "    return begin, page + 1\n",
         ("xero::test_none_is_passed_over_where_one_that_was_read_changes_and_all_behind_it_move_up",),
     ),
     Mutant(
         "a restored ledger makes deals again",
         DEALMAKING, " and not _remembered(world, invoice, link, creation)", "",
-        ("yet more::test_a_deal_that_the_ledger_forgot_is_not_made_again_for_its_invoice",),
+        ("doubles::test_a_deal_that_the_ledger_forgot_is_not_made_again_for_its_invoice",),
     ),
     Mutant(
         "the last living invoice of a deal is voided",
         "worker/handlers/create_deal.py", "if _was_kept(invoice, linked):", "if False:",
-        ("yet more::test_of_two_invoices_the_one_that_a_person_kept_is_the_deals",),
+        ("doubles::test_of_two_invoices_the_one_that_a_person_kept_is_the_deals",),
     ),
     Mutant(
         "a lost invoice whose mark was edited becomes a deal",
         "worker/handlers/create_deal.py", "if is_any_lost or world.connection_of(invoice.url)", "if world.connection_of(invoice.url)",
-        ("yet more::test_an_invoice_of_ours_whose_mark_was_edited_before_we_knew_of_it_becomes_no_deal",),
+        ("doubles::test_an_invoice_of_ours_whose_mark_was_edited_before_we_knew_of_it_becomes_no_deal",),
     ),
 )  # fmt: skip
 
