@@ -14,7 +14,7 @@ import pytest
 from tests import servers
 from tests.system.chaos import catalogue, report, script
 from tests.system.chaos.__main__ import Wrong, read, wanted
-from tests.system.chaos.attack import Wanted, attack
+from tests.system.chaos.attack import Wanted, attack, waits_for_long
 from tests.system.chaos.oracle import ZONE, Books, Finding, Judge
 from tests.system.chaos.people import DealStory, InvoiceStory
 from tests.system.chaos.script import Client, Deal, HandInvoice
@@ -247,3 +247,19 @@ def test_a_large_run_is_asked_for_all_that_the_table_promises():
     assert (catalogue.demand(2000, 30).least, catalogue.demand(2000, 30).between) == (20, 5)
     assert min(catalogue.demand(2000, 30).incidents, catalogue.demand(2000, 30).answers) > 20
     assert catalogue.demand(60, 30).least < 20
+
+
+@pytest.mark.parametrize(
+    ("sentence", "minutes", "long"),
+    [
+        (None, 5, True),
+        ("Xero did not answer.", 5, True),
+        ("waits for a turn at Xero", 5, False),
+        ("Xero did not answer.", 0, False),
+        (None, None, False),
+    ],
+)
+def test_a_job_that_waits_for_long_is_brought_forward_but_for_a_turn(sentence, minutes, long):
+    now = datetime(2026, 3, 1, tzinfo=UTC)
+    due = None if minutes is None else (now + timedelta(minutes=minutes)).isoformat()
+    assert waits_for_long({"sentence": sentence, "next_at": due}, now) is long

@@ -357,18 +357,9 @@ class Run:
         return self.ground.jobs("queued") + self.ground.jobs("running")
 
     def _nudge(self) -> int:
-        """How many jobs are left; those that would wait for long are brought forward, since no setting shrinks those waits.
-
-        But for a turn they wait in the vendors' time, which is shrunk.
-        """
+        """How many jobs are left; those that would wait for long are brought forward, since no setting shrinks those waits."""
         left = self._left() if self.ground.jobs_left() else []
-        far = [
-            job
-            for job in left
-            if job["next_at"]
-            and not job["sentence"].startswith(TURN)
-            and datetime.fromisoformat(job["next_at"]) - datetime.now(UTC) > FAR
-        ]
+        far = [job for job in left if waits_for_long(job, datetime.now(UTC))]
         for job in far:
             self._repeat_event(job)
         # no event pulls these once their deal is there: an operator takes them back and wants them again
@@ -474,6 +465,13 @@ class Run:
             }  # fmt: skip
             path = self.wanted.folder / f"finding-{number:03d}.json"
             path.write_text(json.dumps(content, indent=1, ensure_ascii=False), encoding="utf-8")
+
+
+def waits_for_long(job: Mapping[str, Any], now: datetime) -> bool:
+    """Whether no setting shrinks what it waits for; for a turn it waits in the vendors' time, which is shrunk."""
+    if not job["next_at"] or (job["sentence"] or "").startswith(TURN):
+        return False
+    return datetime.fromisoformat(job["next_at"]) - now > FAR
 
 
 def at(seconds: float) -> str:
