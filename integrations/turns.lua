@@ -12,6 +12,7 @@
 --   <budget>:paced:*    when a class that is slowed had its last turn
 --   <log>:since         from when on the log is complete
 --   <log>:plan          the most that the vendor has said to be left (hash)
+--   <log>:spent         that the window was used up, and is counted anew since the stop has ended
 --   <log>:had           what each party has had of it lately (hash)
 --
 -- All times are microseconds by the clock of Redis: the workers' own clocks don't matter.
@@ -105,6 +106,8 @@ local function by_log(w)
   return function(index) return tonumber(redis.call('ZRANGE', w.log, index, index, 'WITHSCORES')[2]) end
 end
 
+local function waiting_key(class, party) return name .. ':waiting:' .. whole(class) .. ':' .. party end
+
 local function is_shared(w) return w.spec.fair and budget.parties > 1 end
 
 -- What a party has had of a window lately: each turn counts less the longer ago it was given.
@@ -120,13 +123,41 @@ local function remember_had(w)
   keep_for(key, 10 * math.max(w.period, budget.memory))
 end
 
+-- How many turns of a window each party was given in the time over which parties are compared.
+local function given_lately(w)
+  local given = {}
+  local since = now - math.min(w.period, budget.memory)
+  for _, member in ipairs(redis.call('ZRANGEBYSCORE', w.log, whole(since), '+inf')) do
+    local party = string.match(member, '^(.-)|')
+    if party then given[party] = (given[party] or 0) + 1 end
+  end
+  return given
+end
+
+-- How many of a party that this class lets go first were told to come back, and have not been due yet.
+local function waiting(party, member)
+  local count = 0
+  for class = 0, ask.class do
+    local key = waiting_key(class, party)
+    local mine = redis.call('ZSCORE', key, member)
+    count = count + redis.call('ZCOUNT', key, '(' .. whole(now), mine and '(' .. mine or '+inf')
+  end
+  return count
+end
+
 -- How many turns of a window that it shares this party leaves to others: to each that is asking now, what that one has had less
--- than it lately; and a part to one that may come.
+-- than it lately, but no more than it can use: those that wait, and as many again as it was given just now. And a part to one
+-- that may come.
 local function left_to_others(w)
   if not is_shared(w) then return 0 end
   local asking = redis.call('ZRANGEBYSCORE', parties_key, whole(now - math.min(2 * w.period, budget.memory)), '+inf')
-  local own, left = had(w, budget.party), 0
-  for _, party in ipairs(asking) do left = left + math.max(own - had(w, party), 0) end
+  local own, given, left = had(w, budget.party), given_lately(w), 0
+  for _, party in ipairs(asking) do
+    if party ~= budget.party then
+      local wants = waiting(party, ask.member) + math.max(given[party] or 0, 1)
+      left = left + math.max(math.min(own - had(w, party), wants), 0)
+    end
+  end
   if #asking < budget.parties then left = left + math.floor(w.limit * budget.newcomer / 1000) end
   return math.ceil(left - 0.5)
 end
@@ -140,7 +171,7 @@ local function in_window(w, n)
   end
   if at <= now then return 0 end
   if w.allowed < w.limit then at = math.min(at, w.since + w.period + (n - 1) * w.period / ours_of(w.limit)) end
-  if w.spec.look > 0 and ask.class == 0 and n == 1 then
+  if w.spec.look > 0 and n == 1 then
     -- Ours is full, and the vendor's count may have begun anew unheard: now and then one call goes to hear of it.
     local newest = redis.call('ZRANGE', w.log, -1, -1, 'WITHSCORES')
     if newest[2] and tonumber(newest[2]) + w.spec.look <= now then return 0 end
@@ -177,19 +208,6 @@ local function wait_for(all, n)
     end
   end
   return at - now, reason
-end
-
-local function waiting_key(class, party) return name .. ':waiting:' .. whole(class) .. ':' .. party end
-
--- How many of a party that this class lets go first were told to come back, and have not been due yet.
-local function waiting(party, member)
-  local count = 0
-  for class = 0, ask.class do
-    local key = waiting_key(class, party)
-    local mine = redis.call('ZSCORE', key, member)
-    count = count + redis.call('ZCOUNT', key, '(' .. whole(now), mine and '(' .. mine or '+inf')
-  end
-  return count
 end
 
 -- The number in line: behind those of its own party, and of each other party behind as many as take turns with it.
@@ -266,14 +284,25 @@ local function hold(stop, block)
   end
 end
 
+-- How many turns of ours were given after that moment: what only the vendor knew of, its count holds already.
+local function ours_after(w, moment)
+  local count = 0
+  for _, member in ipairs(redis.call('ZRANGEBYSCORE', w.log, '(' .. moment, '+inf')) do
+    if string.sub(member, 1, #NOBODY) ~= NOBODY then count = count + 1 end
+  end
+  return count
+end
+
 -- What the vendor says is left holds the call itself, but none that got its turn later: those are added. It shortens the log
 -- always, and lengthens it where `slack` says how many turns given before this one it may not have counted yet; but not where
--- the vendor's limit is above ours, which somebody has set on purpose.
+-- the vendor's limit is above ours, which somebody has set on purpose. An answer to a turn from before the window was used up tells
+-- nothing of the new one.
 local function correct(w, member, left)
   if w.spec.slack >= 0 or #w.spec.plans > 0 then remember_left(w.spec, w.log, left) end
   w.limit = learned(w.spec, w.log)
   local given = redis.call('ZSCORE', w.log, member)
-  local later = given and redis.call('ZCOUNT', w.log, '(' .. given, '+inf') or 0
+  if not given and redis.call('EXISTS', w.log .. ':spent') == 1 then return end
+  local later = given and ours_after(w, given) or 0
   local used = math.max(w.limit - left, 0) + later
   for more = 1, used - w.used do note(w, NOBODY .. member .. ':' .. more, now) end
   local surplus = w.used - used - w.spec.slack
@@ -293,7 +322,10 @@ local function heard()
   end
   for index, w in ipairs(windows()) do
     -- The stop outlasts the vendor's window: what comes after it is counted anew.
-    if index == ask.spent then redis.call('DEL', w.log)
+    if index == ask.spent then
+      redis.call('DEL', w.log)
+      redis.call('SET', w.log .. ':spent', 1)
+      keep_for(w.log .. ':spent', w.period)
     elseif ask.left[index] >= 0 then correct(w, member, ask.left[index]) end
   end
   return 1

@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 from redis import Redis
@@ -35,28 +36,44 @@ def test_a_budget_that_nobody_shares_leaves_nothing(make: Make):
     assert take(make(MINUTE, party="a", parties=1), 100) == 60
 
 
-def test_who_has_had_its_share_leaves_the_others_theirs(make: Make):
+def test_who_has_had_its_share_leaves_a_turn_to_one_that_asks(make: Make):
     a, b = pair(make, SECOND)
     take(b, 1)
-    assert take(a, 20) == 4
+    assert take(a, 20) == 5
+    assert take(b, 20) == 1
+
+
+def test_who_uses_its_turns_is_left_as_many_again(make: Make, redis: Redis):
+    a, b = pair(make, SECOND)
+    take(a, 7)
+    redis.delete("turns:xero:acme:second")  # as if that second had passed
+    take(b, 2)
+    assert take(a, 20) == 3
     assert take(b, 20) == 2
 
 
-def test_who_has_had_much_lately_leaves_all_but_one_turn_to_one_that_asks(make: Make, redis: Redis):
+def test_who_waits_is_left_a_turn_for_each_that_waits(make: Make, redis: Redis):
     a, b = pair(make, SECOND)
-    for _ in range(5):
-        take(a, 7)
-        redis.delete("turns:xero:acme:second")  # as if that second had passed
-    assert take(b, 1) == 1
-    assert take(a, 5) == 0
-    assert take(b, 20) == 6
+    take(b, 1)
+    take(a, 20)
+    take(b, 4)  # one of them gets its turn
+    redis.delete("turns:xero:acme:second")  # as if that second had passed
+    assert take(a, 20) == 3
+    assert take(b, 20) == 4
+
+
+def test_who_has_had_as_much_lately_is_left_nothing(make: Make):
+    a, b = pair(make, SECOND)
+    take(b, 3)
+    assert take(a, 3) == 3
+    assert take(a, 1) == 1  # as soon as it has had more, it leaves one
 
 
 def test_classes_and_connections_both_leave_what_they_must(make: Make):
     a, b = pair(make, MINUTE)
     take(b, 1, Priority.PDF)
-    assert take(a, 100, Priority.PDF) == 24  # the half of 48
-    assert take(b, 100, Priority.PDF) == 23
+    assert take(a, 100, Priority.PDF) == 46  # of 48, and one more is left to the other
+    assert take(b, 100, Priority.PDF) == 1
     assert take(a, 100) + take(b, 100) == 12
 
 
@@ -100,28 +117,37 @@ def test_a_shared_window_of_the_app_is_asked_without_reading_all_of_it(make: Mak
 CALL = 0.02
 
 
-@pytest.fixture
-def burst(make: Make) -> Iterator[Turns]:
-    """The other's budget, while four children of the first ask as fast as they can; Kommo's second lasts 0.3 s here."""
-    stop = threading.Event()
-    a, b = pair(make, SECOND, factor=4, patience=3.0)
+@contextmanager
+def bursting(*budgets: Turns) -> Iterator[list[int]]:
+    """Four children of each ask as fast as they can; how many turns each budget gave so far."""
+    stop, given = threading.Event(), [0] * len(budgets)
 
-    def child() -> None:
+    def child(which: int) -> None:
         while not stop.is_set():
             try:
-                with a.take(Priority.NEW):
+                with budgets[which].take(Priority.NEW):
+                    given[which] += 1
                     time.sleep(CALL)
             except RateLimited as refused:
                 time.sleep(refused.retry_after)
 
-    children = [threading.Thread(target=child) for _ in range(4)]
+    children = [threading.Thread(target=child, args=(which,)) for which in range(len(budgets)) for _ in range(4)]
     for one in children:
         one.start()
     time.sleep(0.5)  # until the burst goes on evenly
-    yield b
+    given[:] = [0] * len(budgets)
+    yield given
     stop.set()
     for one in children:
         one.join()
+
+
+@pytest.fixture
+def burst(make: Make) -> Iterator[Turns]:
+    """The other's budget, while the first's burst goes on; Kommo's second lasts 0.3 s here."""
+    a, b = pair(make, SECOND, factor=4, patience=3.0)
+    with bursting(a):
+        yield b
 
 
 def deal(turns: Turns) -> float:
@@ -136,3 +162,23 @@ def deal(turns: Turns) -> float:
 def test_a_single_deal_waits_for_no_more_than_two_windows_in_anothers_burst(burst: Turns):
     took = sorted(deal(burst) for _ in range(5))
     assert took[2] < 6 * CALL + 2 * 0.3
+
+
+def test_two_bursts_share_evenly(make: Make):
+    with bursting(*pair(make, SECOND, factor=4, patience=3.0)) as given:
+        time.sleep(3)
+        few, many = sorted(given)
+    assert few > 0.7 * many
+    assert few + many > 0.7 * 7 / 0.3 * 3
+
+
+def test_a_connection_that_asks_now_and_then_costs_anothers_burst_little_more_than_it_uses(make: Make):
+    """A call every two seconds of Kommo's."""
+    a, b = pair(make, SECOND, factor=4, patience=3.0)
+    with bursting(a) as given:
+        for _ in range(6):
+            time.sleep(0.5)
+            with b.take(Priority.NEW):
+                pass
+        asked = given[0]
+    assert asked > 0.65 * 7 / 0.3 * 3

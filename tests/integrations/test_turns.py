@@ -213,6 +213,24 @@ def test_an_answer_to_a_turn_that_was_forgotten_lengthens_nothing(make: Make):
     assert turns.left()["day"] == 10
 
 
+def test_an_answer_from_before_the_days_end_does_not_fill_the_new_day(make: Make):
+    turns = make(Window("day", 100, NEVER, slack=5))
+    slow, refused = turns.take(Priority.PDF), turns.take(Priority.PDF)
+    refused.heard(Heard(spent="day"))
+    slow.heard(Heard(left={"day": 0}))
+    assert turns.left()["day"] == 100
+    turns.take(Priority.PDF).heard(Heard(left={"day": 40}))
+    assert turns.left()["day"] == 40
+
+
+def test_calls_under_way_when_redis_was_emptied_add_the_vendors_count_once(make: Make):
+    turns = make(Window("day", 5000, NEVER, slack=5), known=False)
+    calls = [turns.take(Priority.NEW) for _ in range(5)]
+    for number, call in enumerate(calls, start=1):
+        call.heard(Heard(left={"day": 5000 - 2000 - number}))
+    assert turns.left()["day"] == 5000 - 2000 - 5
+
+
 def test_a_smaller_plan_is_learned_from_the_first_answer(make: Make):
     turns = make(Window("day", 5000, NEVER, slack=5))
     turns.take(Priority.NEW).heard(Heard(left={"day": 999}))
