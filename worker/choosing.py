@@ -16,7 +16,13 @@ from worker.database import Database, UtcTime
 from worker.jobs import Job, Kind, Ring, State, busy, is_in, ring_of
 
 # So many claims of one connection at once, where there are several: one of the four children of a worker (celeryconfig) stays free for the others.
-MOST_OF_ONE = 3
+# And of what can wait one less, so that a new deal finds a child although PDFs of its own connection are under way.
+MOST_OF_ONE: Mapping[Kind, int] = {
+    Kind.CREATE_INVOICE: 3,
+    Kind.SYNC_STATUS: 2,
+    Kind.CREATE_DEAL: 3,
+    Kind.ATTACH_INVOICE: 2,
+}
 
 _NOW = sa.bindparam("at", type_=UtcTime)
 _DUE = sa.and_(is_in(State.QUEUED), Job.kind == sa.bindparam("alike", type_=sa.Text), Job.due_at <= _NOW)
@@ -43,14 +49,27 @@ def choose(database: Database, kind: Kind, rung: int, *, now: datetime) -> Ring 
     None: there is nothing to be had now.
     """
     with database.reading() as session:
-        asked = {"alike": kind.value, "at": now}
-        waiting = {row.connection: row.since for row in session.execute(_WAITING, asked)}
-        in_hand = _in_hand(session) if waiting and routes.are_several(session) else {}
-        free = [name for name in waiting if in_hand.get(name, 0) < MOST_OF_ONE]
-        for name in sorted(free, key=lambda name: (in_hand.get(name, 0), waiting[name])):
-            of_it = asked | {"of": name}
-            if row := session.execute(_RUNG, of_it | {"rung": rung}).first() or session.execute(_OLDEST, of_it).first():
-                return ring_of(row)
+        return _choose(session, kind, rung, now=now)
+
+
+def after(database: Database, kind: Kind, rung: int, *, now: datetime) -> list[Ring]:
+    """What whoever is done rings for: more of the kind, and what else there is, since rings for it found its connection's hands full."""
+    with database.reading() as session:
+        more = [_choose(session, kind, rung, now=now)]
+        if routes.are_several(session):
+            more += [_choose(session, other, rung, now=now) for other in MOST_OF_ONE if other is not kind]
+    return [ring for ring in more if ring]
+
+
+def _choose(session: Session, kind: Kind, rung: int, *, now: datetime) -> Ring | None:
+    asked = {"alike": kind.value, "at": now}
+    waiting = {row.connection: row.since for row in session.execute(_WAITING, asked)}
+    in_hand = _in_hand(session) if waiting and routes.are_several(session) else {}
+    free = [name for name in waiting if in_hand.get(name, 0) < MOST_OF_ONE[kind]]
+    for name in sorted(free, key=lambda name: (in_hand.get(name, 0), waiting[name])):
+        of_it = asked | {"of": name}
+        if row := session.execute(_RUNG, of_it | {"rung": rung}).first() or session.execute(_OLDEST, of_it).first():
+            return ring_of(row)
     return None
 
 

@@ -12,7 +12,7 @@ from integrations.wire import CallRecord
 from worker import choosing, claims, moving
 from worker.claims import Claim, Claimed
 from worker.handlers import HANDLERS, MOST, PRIORITIES
-from worker.jobs import Kind, Ring
+from worker.jobs import Kind
 from worker.lease import Lease, boot_seconds
 from worker.settings import SettingsError
 from worker.vault import LostKey
@@ -27,7 +27,7 @@ Story = list[CallRecord | Wrote]  # what an attempt did, in order
 
 def attempt(workshop: Workshop, kind: Kind, job_id: int) -> None:
     """Work on the job that was rung for, or on one whose connection has waited longer, and on its due siblings; then ring for what is left."""
-    chosen = _choose(workshop, kind, job_id)
+    chosen = choosing.choose(workshop.database, kind, job_id, now=workshop.now())
     if chosen is None:
         return
     since = boot_seconds()
@@ -44,12 +44,8 @@ def attempt(workshop: Workshop, kind: Kind, job_id: int) -> None:
             workshop.database, claim, verdicts, now=workshop.now(), calls=[_written(step) for step in story]
         )
     _tell(claim, verdicts, calls=sum(isinstance(step, CallRecord) for step in story))
-    more = _choose(workshop, kind, job_id)
-    workshop.ring([*rings, *([more] if more and more not in rings else [])])
-
-
-def _choose(workshop: Workshop, kind: Kind, job_id: int) -> Ring | None:
-    return choosing.choose(workshop.database, kind, job_id, now=workshop.now())
+    more = choosing.after(workshop.database, kind, job_id, now=workshop.now())
+    workshop.ring([*rings, *(ring for ring in more if ring not in rings)])
 
 
 def _handle(workshop: Workshop, claim: Claim, lease: Lease, story: Story) -> Mapping[int, Verdict]:

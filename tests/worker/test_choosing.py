@@ -3,10 +3,12 @@
 import celeryconfig
 from worker import choosing, routes
 from worker.database import Database
-from worker.jobs import Kind
+from worker.jobs import Kind, Wanted
 from worker.routes import Route
 
 from .ledger import at, claim, for_invoice, for_lead, must_claim, record
+
+MOST = choosing.MOST_OF_ONE[Kind.CREATE_INVOICE]
 
 
 def chosen(database: Database, rung: int, *, seconds: float = 0) -> int | None:
@@ -51,16 +53,16 @@ def test_behind_a_burst_another_connections_single_deal_is_next(database: Databa
 def test_one_connection_never_holds_all_children_of_a_worker(database: Database):
     set_up(database, "acme", "beta")
     burst = record(database, *(for_lead(lead_id) for lead_id in range(1, 100)))
-    for job_id in burst[: choosing.MOST_OF_ONE]:
+    for job_id in burst[:MOST]:
         must_claim(database, job_id)
     assert chosen(database, burst[50]) is None
-    assert celeryconfig.worker_concurrency > choosing.MOST_OF_ONE
+    assert celeryconfig.worker_concurrency > MOST
 
 
 def test_a_connection_that_is_alone_may_hold_all(database: Database):
     set_up(database, "acme")
     burst = record(database, *(for_lead(lead_id) for lead_id in range(1, 100)))
-    for job_id in burst[: choosing.MOST_OF_ONE]:
+    for job_id in burst[:MOST]:
         must_claim(database, job_id)
     assert chosen(database, burst[50]) == burst[50]
 
@@ -69,3 +71,31 @@ def test_a_job_whose_deal_is_in_other_hands_is_passed_over(database: Database):
     sync, create = record(database, for_invoice("inv-1", lead_id=7), for_lead(7))
     assert claim(database, sync) or claim(database, create)
     assert chosen(database, create) is None
+
+
+def pdfs(count: int) -> list[Wanted]:
+    return [for_invoice(f"inv-{n}", lead_id=1000 + n, kind=Kind.ATTACH_INVOICE) for n in range(count)]
+
+
+def test_a_new_deal_is_claimed_although_as_many_pdfs_of_its_connection_as_may_be_are_under_way(database: Database):
+    set_up(database, "acme", "beta")
+    *files, new = record(database, *pdfs(5), for_lead(7))
+    under_way = choosing.MOST_OF_ONE[Kind.ATTACH_INVOICE]
+    for job_id in files[:under_way]:
+        must_claim(database, job_id)
+    assert choosing.choose(database, Kind.ATTACH_INVOICE, files[-1], now=at(0)) is None
+    assert chosen(database, new) == new
+
+
+def test_whoever_is_done_rings_for_what_found_all_hands_full(database: Database):
+    set_up(database, "acme", "beta")
+    _, *files, new = record(database, *pdfs(2), for_lead(7))
+    rung = choosing.after(database, Kind.ATTACH_INVOICE, files[0], now=at(0))
+    assert [ring.job_id for ring in rung] == [files[0], new]
+
+
+def test_a_connection_that_is_alone_rings_for_its_own_kind_since_no_ring_of_its_was_lost(database: Database):
+    set_up(database, "acme")
+    *files, _ = record(database, *pdfs(2), for_lead(7))
+    rung = choosing.after(database, Kind.ATTACH_INVOICE, files[0], now=at(0))
+    assert [ring.job_id for ring in rung] == [files[0]]
