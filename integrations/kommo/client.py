@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
+from functools import partial
 from itertools import islice
 from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
@@ -185,16 +186,27 @@ class Kommo:
             )
         return made
 
-    def upload(self, drive_url: str, *, name: str, content: bytes, mime: str, file_uuid: str | None = None) -> FileRef:
+    def upload(
+        self,
+        drive_url: str,
+        *,
+        name: str,
+        content: bytes,
+        mime: str,
+        file_uuid: str | None = None,
+        patience: float | None = None,
+    ) -> FileRef:
         """Put a file into the drive, or a new version of one, in parts as large as the drive says (kommo.md 10).
 
-        A part is never sent twice: after a failure begin again, for an upload that nobody links is harmless.
+        A part is never sent twice: after a failure begin again, for an upload that nobody links is harmless. `patience`: how many
+        seconds each of its calls may wait in place for its turn, where it must not be in vain that the content was fetched.
         """
         session = settings.write_session(name=name, size=len(content), mime=mime, file_uuid=file_uuid)
-        opened = self._drive(f"{drive_url}/v1.0/sessions", "/v1.0/sessions", json_body=session)
+        send = partial(self._drive, patience=patience)
+        opened = send(f"{drive_url}/v1.0/sessions", "/v1.0/sessions", json_body=session)
         size, url = opened.parse(settings.parse_session)
         for start in range(0, max(len(content), 1), size):
-            part = self._drive(url, "/upload", content=content[start : start + size], mime=mime)
+            part = send(url, "/upload", content=content[start : start + size], mime=mime)
             # Any 2xx is success; whether there is more to come, the address says (kommo.md 10.3).
             url = part.parse(lambda said: str((said or {}).get("next_url") or ""))
             if not url:
@@ -321,7 +333,14 @@ class Kommo:
         return answer
 
     def _drive(
-        self, url: str, shown: str, *, json_body: Json = None, content: bytes | None = None, mime: str | None = None
+        self,
+        url: str,
+        shown: str,
+        *,
+        json_body: Json = None,
+        content: bytes | None = None,
+        mime: str | None = None,
+        patience: float | None = None,
     ) -> Answer:
         """A call to the drive, whose addresses are taken as they are given: they hold a token, so it is not shown."""
         return self._wire.send(
@@ -336,6 +355,7 @@ class Kommo:
             meaning=dialect.meaning,
             limits=limits.heard_of_drive,
             shown=shown,
+            patience=patience,
         )
 
 

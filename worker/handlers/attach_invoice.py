@@ -20,6 +20,9 @@ from worker.writing import write
 
 Told = dict[int, Verdict | CallError]
 
+# Seconds that a PDF in hand waits for a turn at Kommo: without one it would be fetched again, a call of Xero's day and minute each time.
+IN_HAND = 10.0
+
 
 def handle(jobs: Sequence[Claimed], world: World) -> Told:
     """Attach each job's PDF; a verdict for each, or the error that it met."""
@@ -57,8 +60,8 @@ def _store(world: World, link: Link) -> None:
     content = world.xero.pdf(link.invoice_id or "")
     name = _file_name(link)
     stored = world.kommo.upload(
-        world.facts.kommo.drive_url, name=name, content=content, mime="application/pdf", file_uuid=link.file_uuid
-    )
+        world.facts.kommo.drive_url, name=name, content=content, mime="application/pdf", file_uuid=link.file_uuid, patience=IN_HAND,
+    )  # fmt: skip
     _update(
         world, link, file_uuid=stored.uuid, file_version=stored.version_uuid, file_name=name, file_size=len(content), pdf_stored=wanted
     )  # fmt: skip

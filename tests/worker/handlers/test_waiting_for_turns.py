@@ -9,11 +9,11 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from integrations.errors import RateLimited, Unreachable
-from integrations.turns import Heard, Priority
+from integrations.turns import BRIEFLY, Heard, Priority
 from tests.worker.shop import Shop
 from worker import budgets
 from worker.attempts import Attempt
-from worker.budgets import xero_budget
+from worker.budgets import kommo_budget, xero_budget
 from worker.grants import Grant
 from worker.handlers.singly import one_by_one
 from worker.jobs import Job, Kind, State
@@ -102,6 +102,16 @@ def test_pdfs_without_a_turn_come_back_one_by_one(shop: Shop, patient: Workshop)
     assert all(job.due_at > shop.now() for job in left[1:])
     fetched = [call for call in shop.calls(since) if call.startswith("xero GET")]
     assert len(fetched) == 9 - len(left)
+
+
+def test_a_pdf_in_hand_waits_for_kommo_rather_than_being_fetched_again(shop: Shop, patient: Workshop):
+    (waiting,) = invoiced(shop, 1)
+    since = shop.sandbox.mark()
+    kommo = patient.turns(kommo_budget(patient.connection("demo"), patient.connections.values()))
+    kommo.heard(Heard(stop=BRIEFLY + 1), member="any")
+    attempt(patient, Kind.ATTACH_INVOICE, waiting.id)
+    assert pdfs(shop)[0].state == State.DONE
+    assert sum(call.startswith("xero GET") for call in shop.calls(since)) == 1
 
 
 def test_who_came_back_too_soon_is_told_again_and_loses_nothing(shop: Shop, patient: Workshop):
