@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
+from integrations.errors import CallError
 from integrations.kommo.entities import Client, Lead
 from integrations.xero.entities import Invoice
 from worker.billing import Payer
@@ -24,7 +25,7 @@ class Case:
     payer: Payer | None = None
     invoice: Invoice | None = None
     entered_at: datetime | None = None  # by Kommo's log, where no event told
-    verdict: Verdict | None = None
+    verdict: Verdict | CallError | None = None
 
     @property
     def entered(self) -> datetime:

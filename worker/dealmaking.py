@@ -46,6 +46,8 @@ def make_deal(world: World, job: Claimed, invoice: Invoice, link: Link | None) -
     except NotYet as not_yet:
         return not_yet.verdict
     shown = showing.show(world, [(link, invoice)])[link.id]
+    if isinstance(shown, CallError):
+        raise shown
     if link.synced is None:
         return shown
     text = dealing.note_lines(invoice, kommo_currency=world.facts.kommo.currency)

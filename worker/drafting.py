@@ -109,10 +109,10 @@ def put(world: World, questions: Sequence[tuple[Case, Question]]) -> None:
     ]
     if unwritten:
         world.kommo.create_notes(unwritten)
-    showing.say(world, [(case.lead_id, question.sentence, True) for case, question in new])
+    refused = showing.say(world, [(case.lead_id, question.sentence, True) for case, question in new])
     for case, question in questions:
         _wait(world, case, question)
-        case.verdict = Done(question.sentence)
+        case.verdict = refused.get(case.lead_id) or Done(question.sentence)
 
 
 def _wait(world: World, case: Case, question: Question) -> None:

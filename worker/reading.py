@@ -61,7 +61,9 @@ def _recognise(world: World, case: Case) -> None:
             0, f"deal {case.lead_id} has taken over the invoice of a deal that was merged into it", counts=False
         )
     elif known is not None or not _adopt(world, invoice_id, case):
-        write(world, [LeadChange(id=case.lead_id, fields=dict.fromkeys(COPIED))])
+        case.verdict = write(world, [LeadChange(id=case.lead_id, fields=dict.fromkeys(COPIED))]).refused.get(
+            case.lead_id
+        )
 
 
 def _inherit(world: World, known: Link, case: Case) -> bool:
@@ -109,10 +111,11 @@ def _judge(world: World, cases: Sequence[Case]) -> None:
         if standing.place is not Place.DELETED and case.lead.text(showing.MESSAGE) != standing.sentence:
             told.append((case.lead_id, standing.sentence, False))
         case.verdict = Done(standing.sentence)
-    showing.say(world, told)
+    refused = showing.say(world, told)
     for case in cases:
         if case.verdict:
             _stop_waiting(world, case)
+        case.verdict = refused.get(case.lead_id, case.verdict)
 
 
 def _ask_when_entered(world: World, cases: Sequence[Case]) -> None:

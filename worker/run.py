@@ -7,7 +7,7 @@ from typing import Any
 
 import structlog
 
-from integrations.errors import CallError, LeaseLost, OutcomeUnknown, Unauthorised
+from integrations.errors import Broken, CallError, LeaseLost, OutcomeUnknown, Unauthorised
 from integrations.wire import CallRecord
 from worker import choosing, claims, moving
 from worker.claims import Claim, Claimed
@@ -16,7 +16,17 @@ from worker.jobs import Kind
 from worker.lease import Lease, boot_seconds
 from worker.settings import SettingsError
 from worker.vault import LostKey
-from worker.verdicts import NOBODYS_FAULT, RECONNECT_WAIT, Failed, Verdict, Wait, capped, describe, verdict_on
+from worker.verdicts import (
+    FIRST_WAIT,
+    NOBODYS_FAULT,
+    RECONNECT_WAIT,
+    Failed,
+    Verdict,
+    Wait,
+    capped,
+    describe,
+    verdict_on,
+)
 from worker.workshop import NotSetUp, Workshop
 from worker.wrote import Wrote
 
@@ -82,6 +92,10 @@ def _own(workshop: Workshop, claim: Claim, job: Claimed, told: Verdict | CallErr
 
 def _judge(workshop: Workshop, claim: Claim, attempts: int, error: Exception) -> Verdict:
     quiet = workshop.settings.timing.quiet_seconds
+    if len(claim.jobs) > 1 and isinstance(error, Broken) and attempts == 0:
+        return Wait(
+            FIRST_WAIT, describe(error)
+        )  # a gateway's hiccup, most likely: all of them at once again, in as few calls
     if len(claim.jobs) > 1 and not isinstance(error, NOBODYS_FAULT):
         # One of them may be at fault and not the others: each goes on by itself, and nobody's attempts are spent.
         unknown = isinstance(error, OutcomeUnknown)

@@ -47,8 +47,8 @@ class Shown:
         return statuses.changed(self.link.synced, self.values)
 
 
-def show(world: World, pairs: Iterable[tuple[Link, Invoice]]) -> dict[int, Verdict]:
-    """Bring the deals of these links up to date, in as few calls as there can be; a verdict for each link's id."""
+def show(world: World, pairs: Iterable[tuple[Link, Invoice]]) -> dict[int, Verdict | CallError]:
+    """Bring the deals of these links up to date, in as few calls as there can be; for each link's id a verdict, or why Kommo refused its deal."""
     wanted = [_shown(world, link, invoice) for link, invoice in pairs]
     moves = {shown.link.id: _stage_for(world, shown) for shown in wanted}
     changes = [
@@ -61,14 +61,17 @@ def show(world: World, pairs: Iterable[tuple[Link, Invoice]]) -> dict[int, Verdi
     asked = {change.id for change in changes}
     _doubt(world, [shown.link for shown in wanted if shown.link.lead_id in asked])
     written = write(world, changes)
-    absent = asked - written.ids
-    there = [shown for shown in wanted if shown.link.lead_id not in absent]
+    absent = asked - written.ids - written.refused.keys()
+    there = [one for one in wanted if one.link.lead_id not in {*absent, *written.refused}]
     if there:
         with world.begin() as session:
-            for shown in there:
-                _remember(session, shown, written.dropped, now=world.now())
-    verdicts: dict[int, Verdict] = {one.link.id: Done(statuses.message(one.invoice, one.label)) for one in there}
-    return verdicts | {one.link.id: gone(world, one.link) for one in wanted if one.link.lead_id in absent}
+            for one in there:
+                _remember(session, one, written.dropped.get(one.link.lead_id or 0, frozenset()), now=world.now())
+    told: dict[int, Verdict | CallError] = {
+        one.link.id: Done(statuses.message(one.invoice, one.label)) for one in there
+    }
+    told |= {one.link.id: error for one in wanted if (error := written.refused.get(one.link.lead_id or 0))}
+    return told | {one.link.id: gone(world, one.link) for one in wanted if one.link.lead_id in absent}
 
 
 def _doubt(world: World, about: Sequence[Link]) -> None:
@@ -218,10 +221,13 @@ def _remember_notes(world: World, noted: Sequence[Link]) -> None:
             links.change(session, link, noted_at=world.now())
 
 
-def say(world: World, sentences: Sequence[tuple[int, str, bool]]) -> None:
-    """Put a sentence on deals that have no invoice: (lead id, sentence, whether it is a problem). One call for all of them."""
+def say(world: World, sentences: Sequence[tuple[int, str, bool]]) -> Mapping[int, CallError]:
+    """Put a sentence on deals that have no invoice: (lead id, sentence, whether it is a problem). One call for all of them.
+
+    Answers which deals Kommo refused, and why.
+    """
     changes = [
         LeadChange(id=lead_id, fields={MESSAGE: sentence or None, STATUS: Label.PROBLEM.value if problem else None})
         for lead_id, sentence, problem in sentences
     ]
-    write(world, changes)
+    return write(world, changes).refused

@@ -1,10 +1,12 @@
 """Writing on deals: a field that Kommo refuses is dropped and told, but never the invoice's id; a deal that was merged into another is followed."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from functools import reduce
+from operator import or_
 
 import structlog
 
@@ -27,33 +29,68 @@ _FIELD = re.compile(r"custom_fields_values\.(\d+)\b")
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """The ids of the deals that are still there, and the fields that Kommo refused: they are not shown, and are tried again with the next change."""
+    """What became of the changes: the ids of the deals that are still there, the fields that Kommo refused, and the deals that it refused whole.
+
+    A refused field is not shown, and is tried again with the next change.
+    """
 
     ids: frozenset[int] = frozenset()
-    dropped: frozenset[int | str] = frozenset()
+    dropped: Mapping[int, AbstractSet[int | str]] = field(default_factory=dict)
+    refused: Mapping[int, Rejected] = field(default_factory=dict)
+
+    def __or__(self, other: "Written") -> "Written":
+        dropped: dict[int, AbstractSet[int | str]] = dict(self.dropped)
+        for lead_id, fields in other.dropped.items():
+            dropped[lead_id] = dropped.get(lead_id, frozenset()) | fields
+        return Written(self.ids | other.ids, dropped, {**self.refused, **other.refused})
 
 
 def write(world: World, changes: Sequence[LeadChange]) -> Written:
-    """Write these changes in one call.
+    """Write these changes in one call; where Kommo refuses some of them, in as few more as it takes, so that none suffers for its neighbours.
 
-    Raises Rejected for a batch, which is then taken apart; a change by itself is written without the fields that Kommo refuses.
+    Refused fields are left out. A change that is refused all the same is told by its error, and is not written.
     """
     if not changes:
         return Written()
     try:
         ids = world.kommo.update_leads(changes)
     except Rejected as error:
-        if len(changes) > 1:
-            raise
-        (change,) = changes
-        if world.kommo.lead(change.id) is None:
-            return Written()  # what a bulk write answers for a deal that is gone is undocumented (kommo.md 12)
-        kept = without_refused(change.fields, error)
-        ids = world.kommo.update_leads([replace(change, fields=kept)])
-        _tell(world, [replace(change, fields=kept)], ids)
-        return Written(frozenset(ids), frozenset(change.fields.keys() - kept.keys()))
+        return _write_again(world, changes, error)
     _tell(world, changes, ids)
     return Written(frozenset(ids))
+
+
+def _write_again(world: World, changes: Sequence[LeadChange], error: Rejected) -> Written:
+    """What was refused, of which nothing was written: without the fields that the refusal names, or else in parts."""
+    if len(changes) == 1 and world.kommo.lead(changes[0].id) is None:
+        return Written()  # what a bulk write answers for a deal that is gone is undocumented (kommo.md 12)
+    kept = [_accepted(changes, number, error) for number in range(len(changes))]
+    dropped = {one.id: one.fields.keys() - less.fields.keys() for one, less in zip(changes, kept, strict=True)}
+    dropped = {lead_id: fields for lead_id, fields in dropped.items() if fields}
+    if dropped:
+        _warn(set().union(*dropped.values()))
+        return Written(dropped=dropped) | write(world, kept)
+    if len(changes) == 1:
+        return Written(refused={changes[0].id: error})
+    return reduce(or_, (write(world, part) for part in _parts(changes, error)))
+
+
+def _accepted(changes: Sequence[LeadChange], number: int, error: Rejected) -> LeadChange:
+    """This element of a batch without the fields that the refusal names for it; unchanged where that is no help."""
+    about = (number,) if len(changes) > 1 else (number, None)
+    paths = [path for element, path in zip(error.elements, error.paths, strict=False) if element in about]
+    kept = _without(changes[number].fields, paths)
+    return changes[number] if kept is None else replace(changes[number], fields=kept)
+
+
+def _parts(changes: Sequence[LeadChange], error: Rejected) -> Iterable[Sequence[LeadChange]]:
+    """Those that the refusal names, each by itself, and the others together; two halves where it names none, or all."""
+    named = {number for number in error.elements if number is not None and number < len(changes)}
+    if not named or len(named) == len(changes):
+        half = len(changes) // 2
+        return changes[:half], changes[half:]
+    others = [change for number, change in enumerate(changes) if number not in named]
+    return *([changes[number]] for number in sorted(named)), others
 
 
 def _tell(world: World, changes: Sequence[LeadChange], ids: AbstractSet[int]) -> None:
@@ -74,15 +111,25 @@ def create(world: World, draft: LeadDraft) -> int:
     return lead_id
 
 
-def without_refused(fields: Mapping[int | str, Value], error: Rejected) -> dict[int | str, Value]:
-    """The fields less those that the refusal names (a user may have deleted one: kommo.md 12); raises it again where that is no help."""
-    keys = list(fields)
-    refused = {
-        keys[int(found[1])] for path in error.paths if (found := _FIELD.search(path)) and int(found[1]) < len(keys)
-    }
-    if not refused or NEVER_DROPPED in refused:
+def without_refused(fields: Mapping[int | str, Value], error: Rejected) -> Mapping[int | str, Value]:
+    """The fields less those that the refusal names; raises it again where that is no help."""
+    kept = _without(fields, error.paths)
+    if kept is None:
         raise error
+    _warn(fields.keys() - kept.keys())
+    return kept
+
+
+def _warn(refused: Iterable[int | str]) -> None:
     log.warning("fields_refused", vendor="kommo", fields=sorted(map(str, refused)), mend="run admin setup")
+
+
+def _without(fields: Mapping[int | str, Value], paths: Iterable[str]) -> dict[int | str, Value] | None:
+    """The fields less those that these paths name (a user may have deleted one: kommo.md 12); None where that is no help."""
+    keys = list(fields)
+    refused = {keys[int(found[1])] for path in paths if (found := _FIELD.search(path)) and int(found[1]) < len(keys)}
+    if not refused or NEVER_DROPPED in refused:
+        return None
     return {key: value for key, value in fields.items() if key not in refused}
 
 

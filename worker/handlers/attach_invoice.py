@@ -7,7 +7,7 @@ the deal, and attaching twice does nothing. A PDF is a call of its own; the fiel
 import re
 from collections.abc import Mapping, Sequence
 
-from integrations.errors import CallError, Missing, Rejected
+from integrations.errors import CallError, Missing
 from integrations.kommo.entities import FileRef, LeadChange
 from worker import links
 from worker.claims import Claimed
@@ -68,25 +68,16 @@ def _store(world: World, link: Link) -> None:
 
 
 def _name_files(world: World, attached: Mapping[int, Link]) -> Told:
-    """Write the field that names the file, in one call; a deal that Kommo refuses is written by itself, and so are its neighbours."""
+    """Write the field that names the file, on all these deals."""
     try:
-        return dict(_name(world, attached))
-    except Rejected as error:
-        if len(attached) <= 1:
-            return dict.fromkeys(attached, error)
+        written = write(world, [LeadChange(id=link.lead_id or 0, fields=_field(link)) for link in attached.values()])
     except CallError as error:
         return dict.fromkeys(attached, error)
     told: Told = {}
     for job_id, link in attached.items():
-        told |= _name_files(world, {job_id: link})
-    return told
-
-
-def _name(world: World, attached: Mapping[int, Link]) -> dict[int, Verdict]:
-    written = write(world, [LeadChange(id=link.lead_id or 0, fields=_field(link)) for link in attached.values()])
-    told: dict[int, Verdict] = {}
-    for job_id, link in attached.items():
-        if link.lead_id in written.ids:
+        if refused := written.refused.get(link.lead_id or 0):
+            told[job_id] = refused
+        elif link.lead_id in written.ids:
             _update(world, link, pdf_shown=link.pdf_stored)
             told[job_id] = Done(f"{link.file_name} is on the deal")
         else:

@@ -6,6 +6,7 @@ left without a verdict.
 
 from collections.abc import Sequence
 
+from integrations.errors import CallError
 from worker import jobs, links, outcomes, sends, showing
 from worker.cases import Case, open_cases
 from worker.claims import Claimed
@@ -25,7 +26,7 @@ ELSEWHERE = (
 )
 
 
-def handle(claimed: Sequence[Claimed], world: World) -> dict[int, Verdict]:
+def handle(claimed: Sequence[Claimed], world: World) -> dict[int, Verdict | CallError]:
     """Invoice these deals; a verdict for each job."""
     cases = [Case(job) for job in claimed]
     _recall(world, cases)

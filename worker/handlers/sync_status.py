@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from integrations.errors import CallError
 from integrations.xero.entities import Invoice
 from worker import links, showing
 from worker.claims import Claimed
@@ -12,7 +13,7 @@ from worker.world import World
 GONE = "Xero no longer knows this invoice, although it never deletes any. Check that the connection is to the right organisation, then replay."
 
 
-def handle(jobs: Sequence[Claimed], world: World) -> dict[int, Verdict]:
+def handle(jobs: Sequence[Claimed], world: World) -> dict[int, Verdict | CallError]:
     """Bring the deals of these invoices up to date; a verdict for each job."""
     ids = [job.invoice.invoice_id for job in jobs if job.invoice]
     with world.database.reading() as session:
@@ -32,7 +33,9 @@ def read(world: World, ids: Sequence[str]) -> dict[str, Invoice]:
     return found
 
 
-def _verdict(job: Claimed, known: dict[str, Link], invoices: dict[str, Invoice], shown: dict[int, Verdict]) -> Verdict:
+def _verdict(
+    job: Claimed, known: dict[str, Link], invoices: dict[str, Invoice], shown: dict[int, Verdict | CallError]
+) -> Verdict | CallError:
     assert job.invoice is not None
     link = known.get(job.invoice.invoice_id)
     if link is None:

@@ -27,13 +27,53 @@ def test_a_field_that_somebody_deleted_costs_only_itself(shop: Shop):
     assert shop.unfinished() == []
 
 
-def test_a_batch_that_meets_a_deleted_field_is_taken_apart_and_done(shop: Shop):
+def test_a_batch_that_meets_a_deleted_field_is_written_without_it(shop: Shop):
     delete_field(shop, "XERO_DUE_DATE")
     deals = [shop.deal(f"Deal {n}", company={"name": f"Client {n}"}) for n in range(3)]
+    mark = shop.sandbox.mark()
     shop.entered(*deals)
     shop.work()
     assert {shop.lead(lead_id).status for lead_id in deals} == {"Awaiting payment"}
     assert shop.unfinished() == []
+    calls = shop.calls(mark)
+    assert calls.count("kommo PATCH /api/v4/leads") == 3  # refused, taken, and the files' names
+    assert calls.count("xero PUT /api.xro/2.0/Invoices") == 1
+    assert calls.count("xero GET /api.xro/2.0/Invoices") == 0
+
+
+def test_a_deal_that_is_gone_costs_its_batch_no_further_call_to_xero(shop: Shop):
+    shop.sandbox.patch("settings", {"kommo": {"unknown_id_in_batch": "refuse"}})
+    deals = [invoiced(shop, name=f"Deal {n}", company={"name": f"Client {n}"}) for n in range(4)]
+    pay_all(shop, deals)
+    shop.sandbox.delete(f"kommo/leads/{deals[1]}")
+    mark = shop.sandbox.mark()
+    shop.work()
+    assert {shop.lead(lead_id).status for lead_id in deals if lead_id != deals[1]} == {"Paid"}
+    assert shop.unfinished() == []
+    reads = [call for call in shop.calls(mark) if call == "xero GET /api.xro/2.0/Invoices"]
+    assert len(reads) == 1
+
+
+def test_a_batch_that_meets_a_gateway_is_tried_whole_once_more(shop: Shop):
+    deals = [invoiced(shop, name=f"Deal {n}", company={"name": f"Client {n}"}) for n in range(4)]
+    pay_all(shop, deals)
+    shop.fault("kommo", "PATCH /api/v4/leads", 502, when="before")
+    mark = shop.sandbox.mark()
+    shop.work()
+    shop.pass_time(6)
+    shop.work()
+    assert {shop.lead(lead_id).status for lead_id in deals} == {"Paid"}
+    reads = [call for call in shop.calls(mark) if call == "xero GET /api.xro/2.0/Invoices"]
+    assert len(reads) == 2
+
+
+def pay_all(shop: Shop, deals: list[int]) -> None:
+    """Every invoice of these deals is paid, and Xero says so."""
+    ids = {one.number: one.id for one in shop.books().invoices}
+    numbers = [shop.lead(lead_id).number for lead_id in deals]
+    for number in numbers:
+        shop.sandbox.post(f"xero/invoices/{number}/pay", {})
+    shop.changed(*(ids[number] for number in numbers if number))
 
 
 def test_without_the_field_for_the_invoices_id_nothing_is_pretended(shop: Shop):
