@@ -27,7 +27,7 @@ from tests.system.chaos.ground import LEASE, Ground, reconcile
 # Of the incidents that can strike between a commit and its answer, so many try to.
 TRIES_BETWEEN = 0.85
 # So long is waited for a create whose answer can be held.
-PATIENCE = 6.0
+PATIENCE = 8.0
 # Of those, so many wait for one of the rarer creates.
 RARE = 0.25
 # Under a second, so that the answer is still waited for when the fault has struck.

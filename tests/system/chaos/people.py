@@ -46,7 +46,10 @@ Story = DealStory | InvoiceStory
 
 
 class People(threading.Thread):
-    """Acts at the times of the script. `before_approval` is told how many deals are about to be approved together."""
+    """Acts at the times of the script. `before_approval` is told how many deals are about to be approved together.
+
+    `pace` answers up to which second of the script people may act by now, for a slow machine that is behind with its incidents.
+    """
 
     def __init__(
         self,
@@ -55,9 +58,11 @@ class People(threading.Thread):
         *,
         seed: int,
         before_approval: Callable[[int], None],
+        pace: Callable[[], float],
         stop: threading.Event,
     ) -> None:
         super().__init__(name="people", daemon=True)
+        self._pace = pace
         self._sandbox, self._script, self._before, self._stop_asked = sandbox, script, before_approval, stop
         self._dice = random.Random(f"hands {seed}")
         self._began = 0.0
@@ -117,7 +122,8 @@ class People(threading.Thread):
     def _due(self) -> Callable[[], None] | None:
         """The next thing to do, if its time has come or somebody waits for it."""
         now = time.monotonic()
-        if self._script_left and (self._began + self._script_left[0][0] <= now or self._hurried.is_set()):
+        by_now = min(now - self._began, self._pace())
+        if self._script_left and (self._script_left[0][0] <= by_now or self._hurried.is_set()):
             self._hurried.clear()
             return self._script_left.popleft()[1]
         if self._agenda and self._agenda[0][0] <= now:
