@@ -26,8 +26,9 @@ from tests.system.chaos.ground import LEASE, Ground, reconcile
 
 # Of the incidents that can strike between a commit and its answer, so many try to.
 TRIES_BETWEEN = 0.85
-# So long is waited for a create whose answer can be held.
-PATIENCE = 8.0
+# People are asked so often to do something, and each time a create whose answer can be held is waited for so long: three in ten webhooks are
+# dropped, and a worker may just be starting.
+ASKS, PATIENCE = 4, 3.0
 # Of those, so many wait for one of the rarer creates.
 RARE = 0.25
 # Under a second, so that the answer is still waited for when the fault has struck.
@@ -101,10 +102,12 @@ class Scene:
             yield Held(self.sandbox, [])
             return
         held = Held(self.sandbox, self._hold(self._likely()))
-        self.hurry()
         try:
-            with suppress(NotReady):
-                until(lambda: self._came(held), PATIENCE, pause=0.03)
+            for _ in range(ASKS):
+                self.hurry()
+                with suppress(NotReady):
+                    until(lambda: self._came(held), PATIENCE, pause=0.03)
+                    break
             if held.held_id is not None:
                 self._find_victim(held)
             yield held
