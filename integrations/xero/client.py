@@ -98,11 +98,17 @@ class Xero:
         """Active contacts of that name, whatever its case and accents (xero.md 6.1)."""
         return self._contacts_where("Name", name)
 
-    def contacts_marked(self, mark: str) -> tuple[list[Contact], bool]:
-        """Contacts whose number (or name) holds this, archived and merged ones too; and whether these are all of them: one page is read."""
-        query: Query = [("searchTerm", mark), ("includeArchived", "true"), ("page", 1), ("pageSize", LARGEST_PAGE)]
-        found = self._all("/Contacts", "Contacts", contacts.parse_contact, query)
-        return found, len(found) < LARGEST_PAGE
+    def contacts_marked(self, mark: str, *, pages: int = 1) -> tuple[list[Contact], bool]:
+        """Contacts whose number (or name) holds this, archived and merged ones too, from at most so many pages; and whether these are all."""
+        found: list[Contact] = []
+        for number in range(1, pages + 1):
+            which: Query = [("page", number), ("pageSize", LARGEST_PAGE)]
+            query: Query = [("searchTerm", mark), ("includeArchived", "true"), *which]
+            some = self._all("/Contacts", "Contacts", contacts.parse_contact, query)
+            found += some
+            if len(some) < LARGEST_PAGE:
+                return found, True
+        return found, False
 
     def create_invoices(self, body: bytes, *, idempotency_key: str) -> list[Created | Refused]:
         """Make the invoices of `body` (see `invoice_body`); what became of each, in order.

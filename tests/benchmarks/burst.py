@@ -8,7 +8,7 @@ from tests.benchmarks.crowd import How
 from tests.benchmarks.figures import Check, Row, Section, Table, number, ratio, seconds
 from tests.benchmarks.floor import Floor
 from tests.benchmarks.habit.running import habit
-from tests.benchmarks.place import Place, silence_product
+from tests.benchmarks.place import DAY_LIMIT, Place, silence_product
 from tests.benchmarks.sizes import Size
 from tests.benchmarks.watching import Story, tell, wait_whole
 
@@ -126,7 +126,7 @@ def report(measured: Sequence[Measured], *, factor: float) -> Section:
         title="A burst of approved deals",
         notes=(
             f"Real limits (Xero 60 a minute and 5 at a time, Kommo 7 a second), every period of the vendors divided by {factor:g} for both sides "
-            f"alike, and so is an answer's {ANSWER_MS} ms. Our own periods are those of everyday. Times are seconds of this run after the last "
+            f"alike, and so is an answer's {ANSWER_MS} ms. Xero's calls a day are raised to {DAY_LIMIT:,}: the bursts together are several days' work. Our own periods are those of everyday. Times are seconds of this run after the last "
             "webhook was sent; the floor is computed (tests/benchmarks/floor.py)."
         ),
         tables=(

@@ -19,7 +19,7 @@ from stack.processes import ROOT, inherited
 from tests import servers
 from tests.benchmarks.figures import Check, Row, Section, Table, median, number, percentile, ratio
 from tests.benchmarks.sizes import Size
-from worker import claims, jobs, sweep
+from worker import choosing, claims, jobs, sweep
 from worker.attempts import Attempt
 from worker.database import Database, open_database
 from worker.jobs import Job, Kind, LeadRef, Wanted
@@ -29,8 +29,8 @@ TIMES_SMALL = 1.2
 ACCOUNT, TENANT = 30_896_271, "5b96e86b-418e-48d8-8949-308c14aec278"
 LEASE = timedelta(seconds=10)
 BATCH = 50
-STEPS = ("record 1", "claim 1", "settle 1", f"claim {BATCH}", f"settle {BATCH}", "sweep")
-CHECKED = ("claim 1", "settle 1", f"claim {BATCH}", f"settle {BATCH}")
+STEPS = ("record 1", "choose", "claim 1", "settle 1", f"claim {BATCH}", f"settle {BATCH}", "sweep")
+CHECKED = ("choose", "claim 1", "settle 1", f"claim {BATCH}", f"settle {BATCH}")
 
 Times = dict[str, list[float]]
 
@@ -143,6 +143,9 @@ def one_round(ledger: Ledger, *, with_batch: bool) -> None:
     for count in (1, BATCH) if with_batch else (1,):
         with ledger.timing(f"record {count}"):
             first = record(count)
+        with ledger.timing("choose"):
+            ring = choosing.choose(database, Kind.CREATE_INVOICE, first, now=now)
+        assert ring is not None
         with ledger.timing(f"claim {count}"):
             claim = claims.claim(database, first, now=now, lease=LEASE, most=BATCH)
         assert claim is not None
@@ -163,7 +166,7 @@ def report(ledgers: list[Ledger]) -> Section:
         name="ledger",
         title="The ledger at size",
         notes=(
-            f"Recording, claiming and settling one job and {BATCH} at once, through the same functions as the product, in turns on a ledger with "
+            f"Recording, choosing, claiming and settling one job and {BATCH} at once, through the same functions as the product, in turns on a ledger with "
             f"{small.finished:,} and one with {large.finished:,} finished jobs, each with its attempt."
         ),
         tables=tuple(Table(pair[0].kind, columns, tuple(_row(pair, step) for step in STEPS)) for pair in pairs),

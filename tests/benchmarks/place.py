@@ -29,6 +29,9 @@ KINDS = {"web": 1, "worker": 1, "beat": 1}
 # Nobody calls for so long: all echoes of our own writes have come, and a sweep (2 s) has found nothing.
 QUIET = 2.5
 
+# What the bursts take together is several days' calls to Xero, and none of them ends in here: see burst.report.
+DAY_LIMIT = 100_000
+
 LEFT = sa.text("SELECT count(*) FROM jobs WHERE state IN ('queued', 'running')")
 
 OFFER = {"pipeline": "Sales", "stage": "Offer"}
@@ -114,9 +117,11 @@ def place(
         opened.callback(sandbox.close)
         url = postgres.url if postgres else f"sqlite:///{folder.resolve() / 'bridge.db'}"
         settings = environment(folder=folder, sandbox=sandbox.ready, redis_url=redis.url, database_url=url)
-        if second:
-            with (folder / "connections.toml").open("a", encoding="utf-8") as file:
-                file.write(SECOND.format(**second))
+        sandbox.patch("settings", {"xero": {"day_limit": DAY_LIMIT}})
+        with (folder / "connections.toml").open("a", encoding="utf-8") as file:
+            file.write(DAY)
+            if second:
+                file.write(SECOND.format(**second) + DAY)
         processes = Processes(children, settings | {"BRIDGE_TIME_FACTOR": f"{factor:g}"} | tuned(os.environ))
         opened.callback(stop_product, processes)
         bring_up(processes, sandbox, kinds=KINDS, say=say)
@@ -144,6 +149,11 @@ def silence_product(place: Place) -> None:
         place.sandbox.post("kommo/webhooks/disable", {"destination": hook["destination"]})
     place.sandbox.delete("xero/webhook")
 
+
+DAY = f"""
+[connection.limits]
+xero_day = {DAY_LIMIT}
+"""
 
 SECOND = """
 [[connection]]

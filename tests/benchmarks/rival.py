@@ -102,5 +102,6 @@ def report(found: Rivalry, burst_size: int) -> Section:
         checks=(
             Check("amid the burst, times idle, at the median", ratio(median(found.meanwhile), idle), TIMES_IDLE, " x"),
             Check("the slowest", ratio(max(found.meanwhile), idle), TIMES_IDLE, " x"),
+            Check("PDFs that the burst had still to attach", found.left, 1, at_least=True),
         ),
     )

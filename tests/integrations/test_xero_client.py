@@ -1,5 +1,6 @@
 """Xero's verbs over a real socket, against the answers of its documents; what is sent, against its official description."""
 
+import json
 from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
@@ -9,7 +10,7 @@ import pytest
 from integrations.errors import Broken, OutcomeUnknown, RateLimited, Refusal, Rejected, Unauthorised
 from integrations.turns import Heard, Priority
 from integrations.wire import Wire
-from integrations.xero.client import Xero
+from integrations.xero.client import LARGEST_PAGE, Xero
 from integrations.xero.dialect import invoice_body
 from integrations.xero.entities import (
     Account,
@@ -136,6 +137,16 @@ def test_a_contact_is_found_by_our_mark(xero: Xero, vendor: Vendor):
     assert (contact.first_name, contact.last_name, contact.is_active) == ("Ada", "L", True)
     assert contact.terms == Terms(20, "OFFOLLOWINGMONTH")
     assert xero.contact(CONTACT) is None
+
+
+@pytest.mark.parametrize(("pages", "asked", "is_all"), [(1, 1, False), (3, 2, True)])
+def test_as_many_pages_of_marked_contacts_are_read_as_are_worth_it(xero: Xero, vendor: Vendor, pages, asked, is_all):
+    contact = json.loads(sample("xero/contact.json"))["Contacts"][0]
+    for count in (LARGEST_PAGE, 1):
+        vendor.will(said({"Contacts": [contact] * count}))
+    found, all_of_them = xero.contacts_marked("kommo:1:", pages=pages)
+    assert (len(vendor.seen), all_of_them) == (asked, is_all)
+    assert len(found) == LARGEST_PAGE + asked - 1
 
 
 def test_contacts_tell_what_they_were_merged_into(xero: Xero, vendor: Vendor):
