@@ -1,6 +1,7 @@
 """The workshop: what one worker process keeps between jobs, and how it makes a world for an attempt."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cached_property, partial
 from zoneinfo import ZoneInfo
@@ -28,6 +29,9 @@ from worker.vault import Vault
 from worker.world import World
 from worker.wrote import Wrote, forget
 
+# After so long it is asked again who shares a budget: a connection may have been set up since, and then each leaves the other its part.
+BUDGET_AGE = timedelta(minutes=1)
+
 # Workers wait longer for the database than the receiver may: nobody waits for them.
 DATABASE_PATIENCE = 20.0
 
@@ -41,6 +45,15 @@ def utcnow() -> datetime:
     return datetime.now(UTC)
 
 
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """A wire, and what its budget was made of."""
+
+    wire: Wire
+    budgeted: Budgeted
+    asked_at: datetime
+
+
 class Workshop:
     """Everything that outlives an attempt: the database, Redis, and each vendor account's wire with its connections."""
 
@@ -49,7 +62,7 @@ class Workshop:
         self.now = now
         self.database: Database = open_database(settings.database_url, patience=DATABASE_PATIENCE)
         self.ring = Bell(settings.redis_url)
-        self._wires: dict[tuple[str, str, str], Wire] = {}
+        self._wires: dict[tuple[str, str, str], _Kept] = {}
 
     @cached_property
     def connections(self) -> dict[str, Connection]:
@@ -182,22 +195,33 @@ class Workshop:
 
     def close(self) -> None:
         """Close what is open."""
-        for wire in self._wires.values():
-            wire.close()
+        for kept in self._wires.values():
+            kept.wire.close()
         self.database.close()
 
     def _wire(self, vendor: str, connection: Connection, budget: Callable[[], Budgeted], tenant_id: str = "") -> Wire:
-        known = (vendor, connection.name, tenant_id)
-        if known not in self._wires:
-            timing = self.settings.timing
-            self._wires[known] = Wire(
-                vendor=vendor,
-                tokens=self.tokens(vendor, connection.name),
-                turns=self.turns(budget()),
-                connect_timeout=timing.connect_timeout_seconds,
-                read_timeout=timing.read_timeout_seconds,
-            )
-        return self._wires[known]
+        name = (vendor, connection.name, tenant_id)
+        kept = self._wires.get(name)
+        if kept is None or self.now() - kept.asked_at > BUDGET_AGE:
+            budgeted = budget()
+            if kept is None or kept.budgeted != budgeted:
+                wire = self._open(vendor, connection, budgeted)
+                if kept:
+                    kept.wire.close()
+            else:
+                wire = kept.wire
+            kept = self._wires[name] = _Kept(wire, budgeted, self.now())
+        return kept.wire
+
+    def _open(self, vendor: str, connection: Connection, budgeted: Budgeted) -> Wire:
+        timing = self.settings.timing
+        return Wire(
+            vendor=vendor,
+            tokens=self.tokens(vendor, connection.name),
+            turns=self.turns(budgeted),
+            connect_timeout=timing.connect_timeout_seconds,
+            read_timeout=timing.read_timeout_seconds,
+        )
 
     def _request_token(self, vendor: str, credentials: Credentials) -> oauth.TokenSet:
         return asking.ask(self.settings, vendor, credentials, now=self.now())

@@ -41,19 +41,28 @@ due_days = 14
 
 def add_second_connection(shop: Shop) -> str:
     """The same account, another pipeline, another organisation; its stage."""
-    ready = shop.sandbox.ready
-    books = {"name": "Other", "client_id": ready["xero_client_id"]}
-    tenant = shop.sandbox.post("xero/organisations", books)["tenant_id"]
+    books = {"name": "Other", "client_id": shop.sandbox.ready["xero_client_id"]}
+    stage = write_second_connection(shop, shop.sandbox.post("xero/organisations", books)["tenant_id"])
+    set_up_second_connection(shop)
+    return stage
+
+
+def write_second_connection(shop: Shop, tenant: str) -> str:
+    """Into the connections file, which is read at the start."""
     facts = shop.workshop.world("demo", priority=Priority.NEW).facts
     stage = next(one for pipeline in facts.pipelines if pipeline.name == "Projects" for one in pipeline.stages).name
     path = shop.workshop.settings.connections_file
     path.write_text(path.read_text() + SECOND.format(tenant=tenant, stage=stage))
     shop.workshop.close()
     shop.workshop = Workshop(shop.workshop.settings, now=shop.now)
+    return stage
+
+
+def set_up_second_connection(shop: Shop) -> None:
+    ready = shop.sandbox.ready
     connect_kommo(shop.workshop, "second", ready["kommo_token"])
     connect_xero(shop.workshop, "second", Credentials(ready["xero_client_id"], ready["xero_client_secret"]))
     set_up(shop.workshop, "second")
-    return stage
 
 
 def move_to_second(shop: Shop, lead_id: int, stage: str) -> int:
@@ -217,3 +226,16 @@ def jobs_about(shop: Shop, invoice_id: str) -> list[tuple[str, str]]:
     about = Job.invoice == str(InvoiceRef(shop.tenant_id, invoice_id))
     with shop.workshop.database.reading() as session:
         return [(job.connection, job.kind) for job in session.scalars(sa.select(Job).where(about).order_by(Job.id))]
+
+
+def test_a_connection_that_is_set_up_later_shares_the_minute_without_a_restart(shop: Shop):
+    write_second_connection(shop, shop.tenant_id)
+
+    def asks_as_one_of_two() -> bool:
+        shop.workshop.world("demo", priority=Priority.NEW).xero.organisation()
+        return shop.workshop.redis.zscore(f"turns:xero:{shop.tenant_id}:parties", "demo") is not None
+
+    assert not asks_as_one_of_two()
+    set_up_second_connection(shop)
+    shop.pass_time(61)
+    assert asks_as_one_of_two()
