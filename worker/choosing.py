@@ -6,7 +6,8 @@ while there is more.
 """
 
 from collections.abc import Mapping
-from datetime import datetime
+from collections.abc import Set as AbstractSet
+from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
@@ -24,6 +25,10 @@ MOST_OF_ONE: Mapping[Kind, int] = {
     Kind.ATTACH_INVOICE: 2,
 }
 
+# While one attempt makes a connection's invoices, deals that come meanwhile wait for it, and share the next call of its sixty a minute. One that
+# takes longer than this (it waits for turns, or Xero does not answer) holds up nobody.
+TOGETHER: Mapping[Kind, timedelta] = {Kind.CREATE_INVOICE: timedelta(seconds=2)}
+
 _NOW = sa.bindparam("at", type_=UtcTime)
 _DUE = sa.and_(is_in(State.QUEUED), Job.kind == sa.bindparam("alike", type_=sa.Text), Job.due_at <= _NOW)
 _OF_ONE = sa.select(Job.id, Job.kind, Job.lead, Job.invoice).where(
@@ -36,6 +41,13 @@ _IN_HAND = (
     sa.select(Job.connection, sa.func.count(Job.holder.distinct()).label("claims"))
     .where(is_in(State.RUNNING))
     .group_by(Job.connection)
+)
+
+_MAKING = sa.select(Job.connection).where(
+    is_in(State.RUNNING),
+    Job.kind == sa.bindparam("alike", type_=sa.Text),
+    Job.started_at > sa.bindparam("since", type_=UtcTime),
+    sa.not_(Job.alone),
 )
 
 _RUNG = _OF_ONE.where(Job.id == sa.bindparam("rung"))
@@ -65,7 +77,8 @@ def _choose(session: Session, kind: Kind, rung: int, *, now: datetime) -> Ring |
     asked = {"alike": kind.value, "at": now}
     waiting = {row.connection: row.since for row in session.execute(_WAITING, asked)}
     in_hand = _in_hand(session) if waiting and routes.are_several(session) else {}
-    free = [name for name in waiting if in_hand.get(name, 0) < MOST_OF_ONE[kind]]
+    making = _making(session, kind, now) if waiting else frozenset()
+    free = [name for name in waiting if in_hand.get(name, 0) < MOST_OF_ONE[kind] and name not in making]
     for name in sorted(free, key=lambda name: (in_hand.get(name, 0), waiting[name])):
         of_it = asked | {"of": name}
         if row := session.execute(_RUNG, of_it | {"rung": rung}).first() or session.execute(_OLDEST, of_it).first():
@@ -75,3 +88,10 @@ def _choose(session: Session, kind: Kind, rung: int, *, now: datetime) -> Ring |
 
 def _in_hand(session: Session) -> Mapping[str, int]:
     return {row.connection: row.claims for row in session.execute(_IN_HAND)}
+
+
+def _making(session: Session, kind: Kind, now: datetime) -> AbstractSet[str]:
+    """The connections whose jobs of this kind wait for an attempt that has just begun."""
+    if kind not in TOGETHER:
+        return frozenset()
+    return set(session.scalars(_MAKING, {"alike": kind.value, "since": now - TOGETHER[kind]}))

@@ -7,7 +7,7 @@ from sqlalchemy.orm import Session
 
 from worker.attempts import Attempt
 from worker.database import Database, UtcTime
-from worker.jobs import Job, Ring, State, busy, is_in, ring_of
+from worker.jobs import Job, Kind, Ring, State, busy, is_in, ring_of
 from worker.subjects import absorb_twin
 
 # Deaths on a job alone before a person must look at it: a deploy and two accidents are no reason, a poisonous job is.
@@ -15,6 +15,9 @@ MAX_DEATHS = 5
 
 # A ring stands in the queue behind others: to ring sooner again would only fill the queue with spent rings.
 RING_AGAIN = timedelta(seconds=10)
+
+# But a deal whose ring came while others of its connection were just being made (worker/choosing.py) waits for no more than that.
+RING_CREATES_AGAIN = timedelta(seconds=3)
 
 # Rings of one sweep: what is more waits two seconds for the next one.
 MOST_RINGS = 500
@@ -32,7 +35,10 @@ _DUE = (
     sa.select(Job.id)
     .where(
         is_in(State.QUEUED), Job.due_at <= _NOW, sa.not_(busy(Job)),
-        sa.or_(Job.rung_at.is_(None), Job.rung_at < sa.bindparam("rung_before", type_=UtcTime)),
+        sa.or_(
+            Job.rung_at.is_(None), Job.rung_at < sa.bindparam("rung_before", type_=UtcTime),
+            sa.and_(Job.kind == Kind.CREATE_INVOICE.value, Job.rung_at < sa.bindparam("create_rung_before", type_=UtcTime)),
+        ),
     )
     .order_by(Job.due_at, Job.id)
     .limit(MOST_RINGS)
@@ -93,6 +99,7 @@ def _take_back(session: Session, job: Job, now: datetime) -> None:
 
 
 def _due(session: Session, now: datetime, ring_again: timedelta) -> list[Ring]:
-    due = list(session.scalars(_DUE, {"at": now, "rung_before": now - ring_again}))
+    before = {"rung_before": now - ring_again, "create_rung_before": now - min(ring_again, RING_CREATES_AGAIN)}
+    due = list(session.scalars(_DUE, {"at": now} | before))
     rows = session.execute(_RUNG, {"ids": due, "at": now}) if due else ()
     return sorted((ring_of(row) for row in rows), key=lambda ring: ring.job_id)

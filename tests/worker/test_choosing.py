@@ -1,10 +1,11 @@
 """Whose job a ring is spent on."""
 
 import celeryconfig
-from worker import choosing, routes
+from worker import choosing, claims, routes
 from worker.database import Database
 from worker.jobs import Kind, Wanted
 from worker.routes import Route
+from worker.verdicts import Done, Wait
 
 from .ledger import at, claim, for_invoice, for_lead, must_claim, record
 
@@ -55,7 +56,7 @@ def test_one_connection_never_holds_all_children_of_a_worker(database: Database)
     burst = record(database, *(for_lead(lead_id) for lead_id in range(1, 100)))
     for job_id in burst[:MOST]:
         must_claim(database, job_id)
-    assert chosen(database, burst[50]) is None
+    assert chosen(database, burst[50], seconds=3) is None
     assert celeryconfig.worker_concurrency > MOST
 
 
@@ -64,7 +65,7 @@ def test_a_connection_that_is_alone_may_hold_all(database: Database):
     burst = record(database, *(for_lead(lead_id) for lead_id in range(1, 100)))
     for job_id in burst[:MOST]:
         must_claim(database, job_id)
-    assert chosen(database, burst[50]) == burst[50]
+    assert chosen(database, burst[50], seconds=3) == burst[50]
 
 
 def test_a_job_whose_deal_is_in_other_hands_is_passed_over(database: Database):
@@ -99,3 +100,25 @@ def test_a_connection_that_is_alone_rings_for_its_own_kind_since_no_ring_of_its_
     *files, _ = record(database, *pdfs(2), for_lead(7))
     rung = choosing.after(database, Kind.ATTACH_INVOICE, files[0], now=at(0))
     assert [ring.job_id for ring in rung] == [files[0]]
+
+
+def test_deals_that_come_while_others_are_made_wait_for_that_and_share_the_next_call(database: Database):
+    first, second = record(database, for_lead(1), for_lead(2))
+    made = must_claim(database, first)
+    assert chosen(database, second, seconds=1) is None
+    claims.settle(database, made, {first: Done()}, now=at(1))
+    assert [ring.job_id for ring in choosing.after(database, Kind.CREATE_INVOICE, first, now=at(1))] == [second]
+
+
+def test_an_attempt_that_takes_long_holds_up_no_other_deal(database: Database):
+    first, second = record(database, for_lead(1), for_lead(2))
+    must_claim(database, first)
+    assert chosen(database, second, seconds=3) == second
+
+
+def test_deals_that_are_made_each_by_itself_wait_for_none_of_them(database: Database):
+    ids = record(database, for_lead(1), for_lead(2), for_lead(3))
+    together = must_claim(database, ids[0], most=3)
+    claims.settle(database, together, {one: Wait(0, "taken apart", alone=True) for one in ids}, now=at(1))
+    must_claim(database, ids[0], now=at(2))
+    assert chosen(database, ids[1], seconds=2) == ids[1]

@@ -16,10 +16,17 @@ def test_it_rings_for_what_is_due_and_not_before(database: Database):
 
 
 def test_it_does_not_ring_again_at_once(database: Database):
+    record(database, for_invoice())
+    assert len(sweep(database, now=at(1))) == 1
+    assert sweep(database, now=at(8)) == []
+    assert len(sweep(database, now=at(12))) == 1
+
+
+def test_for_a_new_deal_it_rings_again_soon_since_others_may_have_been_under_way(database: Database):
     record(database, for_lead())
     assert len(sweep(database, now=at(1))) == 1
     assert sweep(database, now=at(3)) == []
-    assert len(sweep(database, now=at(12))) == 1
+    assert len(sweep(database, now=at(5))) == 1
 
 
 def test_an_event_makes_it_ring_at_once(database: Database):
