@@ -147,14 +147,16 @@ end
 
 -- How many turns of a window that it shares this party leaves to others: to each that is asking now, what that one has had less
 -- than it lately, but no more than it can use: those that wait, and as many again as it was given just now. And a part to one
--- that may come.
+-- that may come. What is not new leaves more, and for longer: the calls of a deal.
 local function left_to_others(w)
   if not is_shared(w) then return 0 end
-  local asking = redis.call('ZRANGEBYSCORE', parties_key, whole(now - math.min(2 * w.period, budget.memory)), '+inf')
+  local is_new = ask.class == 0
+  local lately = is_new and math.min(2 * w.period, budget.memory) or budget.memory
+  local asking = redis.call('ZRANGEBYSCORE', parties_key, whole(now - lately), '+inf')
   local own, given, left = had(w, budget.party), given_lately(w), 0
   for _, party in ipairs(asking) do
     if party ~= budget.party then
-      local wants = waiting(party, ask.member) + math.max(given[party] or 0, 1)
+      local wants = waiting(party, ask.member) + math.max(given[party] or 0, is_new and 1 or budget.deal)
       left = left + math.max(math.min(own - had(w, party), wants), 0)
     end
   end

@@ -51,6 +51,8 @@ TRYING_RETRY = 2.0
 MEMORY = 10.0
 # The part of a shared window that a connection leaves to one that has not come yet: six calls of Xero's minute, for a deal.
 NEWCOMER = 0.1
+# The calls of a deal at Kommo: as many of each window do PDFs and the like leave to a connection that asked within the last `MEMORY`.
+DEAL = 3
 # How long what is known of a day's course holds: it changes with the hours.
 COURSE_AGE = 30.0
 
@@ -303,6 +305,7 @@ class Turns:
             "party": party,
             "parties": parties,
             "newcomer": thousandths(NEWCOMER),
+            "deal": DEAL,
             "memory": micros(MEMORY / self._factor),
             "longest": micros(LONGEST / self._factor),
             "lease": micros(lease),

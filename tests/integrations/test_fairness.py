@@ -9,7 +9,7 @@ import pytest
 from redis import Redis
 
 from integrations.errors import RateLimited
-from integrations.turns import Priority, Turns, Window
+from integrations.turns import DEAL, Priority, Turns, Window
 from tests.integrations.budgets import NEVER, Make, take, wait_told
 
 SECOND = Window("second", 7, 1.2, is_fair=True)
@@ -43,6 +43,17 @@ def test_who_has_had_its_share_leaves_a_turn_to_one_that_asks(make: Make):
     assert take(b, 20) == 1
 
 
+def test_pdfs_leave_a_deals_calls_to_one_that_asked_a_while_ago(make: Make, redis: Redis):
+    a, b = pair(make, SECOND)
+    take(a, 7)
+    redis.delete("turns:xero:acme:second")  # as if that second had passed
+    take(b, 1)
+    redis.delete("turns:xero:acme:second")
+    redis.zincrby("turns:xero:acme:parties", -9_000_000, "b")  # it asked nine seconds ago
+    assert take(a, 20, Priority.PDF) == 6 - DEAL
+    assert take(a, 20) == 4
+
+
 def test_who_uses_its_turns_is_left_as_many_again(make: Make, redis: Redis):
     a, b = pair(make, SECOND)
     take(a, 7)
@@ -72,8 +83,8 @@ def test_who_has_had_as_much_lately_is_left_nothing(make: Make):
 def test_classes_and_connections_both_leave_what_they_must(make: Make):
     a, b = pair(make, MINUTE)
     take(b, 1, Priority.PDF)
-    assert take(a, 100, Priority.PDF) == 46  # of 48, and one more is left to the other
-    assert take(b, 100, Priority.PDF) == 1
+    assert take(a, 100, Priority.PDF) == 44  # of 48, and a deal's three are left to the other
+    assert take(b, 100, Priority.PDF) == 3
     assert take(a, 100) + take(b, 100) == 12
 
 
