@@ -160,7 +160,7 @@ local function left_to_others(w)
       left = left + math.max(math.min(own - had(w, party), wants), 0)
     end
   end
-  if #asking < budget.parties then left = left + math.floor(w.limit * budget.newcomer / 1000) end
+  if #asking < budget.parties then left = left + w.spec.newcomer end
   return math.ceil(left - 0.5)
 end
 

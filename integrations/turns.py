@@ -49,8 +49,6 @@ TRYING = 75.0
 TRYING_RETRY = 2.0
 # What connections that share a budget had of it is compared over this long, or over the window's period if that is longer.
 MEMORY = 10.0
-# The part of a shared window that a connection leaves to one that has not come yet: six calls of Xero's minute, for a deal.
-NEWCOMER = 0.1
 # The calls of a deal at Kommo: as many of each window do PDFs and the like leave to a connection that asked within the last `MEMORY`.
 DEAL = 3
 # How long what is known of a day's course holds: it changes with the hours.
@@ -89,8 +87,8 @@ class Window:
     `shared` is the key of a window that several budgets draw from (Xero's limit for the whole app). `slack` tells that the
     vendor's own count of what is left may also lengthen ours, but for so many calls that may be under way; None: it never may.
     `plans` are known limits, smallest first: the vendor's words may show that one below `limit` holds, and never that more does.
-    `is_fair`: connections that share the window share it fairly. `is_day`: it is long enough to be paced by its forecast, and for
-    an hourly call that hears whether the vendor's count began anew.
+    `is_fair`: connections that share the window share it fairly, and leave `newcomer` turns to one that has not come yet. `is_day`: it
+    is long enough to be paced by its forecast, and for an hourly call that hears whether the vendor's count began anew.
     """
 
     name: str
@@ -100,6 +98,7 @@ class Window:
     slack: int | None = None
     plans: tuple[int, ...] = ()
     is_fair: bool = False
+    newcomer: int = 0
     is_day: bool = False
 
 
@@ -304,7 +303,6 @@ class Turns:
             "places": self.places or 0,
             "party": party,
             "parties": parties,
-            "newcomer": thousandths(NEWCOMER),
             "deal": DEAL,
             "memory": micros(MEMORY / self._factor),
             "longest": micros(LONGEST / self._factor),
@@ -322,6 +320,7 @@ class Turns:
             "slack": -1 if window.slack is None else window.slack,
             "plans": window.plans,
             "fair": window.is_fair,
+            "newcomer": window.newcomer,
             "paced": window.is_day,
             "look": micros(LONGEST / self._factor) if window.is_day else 0,
         }

@@ -9,11 +9,12 @@ import pytest
 from redis import Redis
 
 from integrations.errors import RateLimited
+from integrations.kommo import limits as kommo_limits
 from integrations.turns import DEAL, Priority, Turns, Window
 from tests.integrations.budgets import NEVER, Make, take, wait_told
 
 SECOND = Window("second", 7, 1.2, is_fair=True)
-MINUTE = Window("minute", 60, 61.5, is_fair=True)
+MINUTE = Window("minute", 60, 61.5, is_fair=True, newcomer=6)
 
 
 def pair(make: Make, *windows: Window, **settings) -> tuple[Turns, Turns]:
@@ -30,6 +31,12 @@ def test_a_tenth_of_a_minute_is_left_to_one_that_has_not_come(make: Make):
     a, b = pair(make, MINUTE)
     assert take(a, 100) == 54
     assert take(b, 100) == 6
+
+
+def test_two_of_kommos_second_are_left_to_one_that_has_not_come(make: Make):
+    a, b = pair(make, *kommo_limits.windows())
+    assert take(a, 20) == 5
+    assert take(b, 20) == 2
 
 
 def test_a_budget_that_nobody_shares_leaves_nothing(make: Make):
