@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
-from functools import partial
 from itertools import islice
 from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
@@ -11,6 +10,7 @@ from integrations.answer import Answer, Effect
 from integrations.errors import Missing
 from integrations.exact_json import Json
 from integrations.kommo import clients, dialect, limits, settings
+from integrations.kommo.drive import Drive
 from integrations.kommo.entities import (
     Account,
     Client,
@@ -20,7 +20,6 @@ from integrations.kommo.entities import (
     Field,
     FieldDraft,
     FieldEntity,
-    FileRef,
     Hook,
     Lead,
     LeadChange,
@@ -186,32 +185,9 @@ class Kommo:
             )
         return made
 
-    def upload(
-        self,
-        drive_url: str,
-        *,
-        name: str,
-        content: bytes,
-        mime: str,
-        file_uuid: str | None = None,
-        patience: float | None = None,
-    ) -> FileRef:
-        """Put a file into the drive, or a new version of one, in parts as large as the drive says (kommo.md 10).
-
-        A part is never sent twice: after a failure begin again, for an upload that nobody links is harmless. `patience`: how many
-        seconds each of its calls may wait in place for its turn, where it must not be in vain that the content was fetched.
-        """
-        session = settings.write_session(name=name, size=len(content), mime=mime, file_uuid=file_uuid)
-        send = partial(self._drive, patience=patience)
-        opened = send(f"{drive_url}/v1.0/sessions", "/v1.0/sessions", json_body=session)
-        size, url = opened.parse(settings.parse_session)
-        for start in range(0, max(len(content), 1), size):
-            part = send(url, "/upload", content=content[start : start + size], mime=mime)
-            # Any 2xx is success; whether there is more to come, the address says (kommo.md 10.3).
-            url = part.parse(lambda said: str((said or {}).get("next_url") or ""))
-            if not url:
-                break
-        return part.parse(lambda said: settings.parse_stored_file(said, name=name, size=len(content)))
+    def drive(self, *, patience: float | None = None) -> Drive:
+        """The account's drive, whose calls each wait in place for their turn for so many seconds."""
+        return Drive(self._wire, self._priority, patience)
 
     def attach_file(self, lead_id: int, file_uuid: str) -> None:
         """Put a file of the drive on a lead; doing it twice is harmless."""
@@ -331,32 +307,6 @@ class Kommo:
         )
         self.heard_at = answer.at or self.heard_at
         return answer
-
-    def _drive(
-        self,
-        url: str,
-        shown: str,
-        *,
-        json_body: Json = None,
-        content: bytes | None = None,
-        mime: str | None = None,
-        patience: float | None = None,
-    ) -> Answer:
-        """A call to the drive, whose addresses are taken as they are given: they hold a token, so it is not shown."""
-        return self._wire.send(
-            "POST",
-            url,
-            headers={"Accept": "application/json"} | ({"Content-Type": mime} if mime else {}),
-            json_body=json_body,
-            content=content,
-            write=True,
-            effect="same",
-            priority=self._priority,
-            meaning=dialect.meaning,
-            limits=limits.heard_of_drive,
-            shown=shown,
-            patience=patience,
-        )
 
 
 def _parse_members(said: Any, name: str, parse: Callable[[Any], T]) -> list[T]:

@@ -230,10 +230,12 @@ def test_a_file_goes_up_in_parts_is_attached_and_gets_a_new_version(world: World
     world.sandbox.patch("settings", {"kommo": {"max_part_size": 700}})
     deal = world.deal()
     drive = world.kommo.account().drive_url
-    first = world.kommo.upload(drive, name="INV-1.pdf", content=b"%PDF" + b"x" * 2000, mime="application/pdf")
+    first = world.kommo.drive().upload(drive, name="INV-1.pdf", content=b"%PDF" + b"x" * 2000, mime="application/pdf")
     world.kommo.attach_file(deal, first.uuid)
     world.kommo.attach_file(deal, first.uuid)
-    second = world.kommo.upload(drive, name="INV-1.pdf", content=b"%PDF", mime="application/pdf", file_uuid=first.uuid)
+    second = world.kommo.drive().upload(
+        drive, name="INV-1.pdf", content=b"%PDF", mime="application/pdf", file_uuid=first.uuid
+    )
     assert second.uuid == first.uuid
     assert second.version_uuid != first.version_uuid
     (shown,) = next(lead for lead in world.sandbox.books()["kommo"]["leads"] if lead["id"] == deal)["files"]

@@ -336,7 +336,7 @@ def test_a_file_goes_up_in_parts_to_the_addresses_that_are_given(kommo: Kommo, v
         return said(sample(f"kommo/{name}.json").replace(b"{drive}", drive.url.encode()), status)
 
     drive.will(by_drive("session"), by_drive("part", 202), by_drive("part"), by_drive("stored"))
-    stored = kommo.upload(
+    stored = kommo.drive().upload(
         drive.url, name="INV-0042.pdf", content=b"0123456789", mime="application/pdf", file_uuid="367b9f38"
     )
     assert stored == FileRef(
@@ -360,16 +360,16 @@ def test_an_upload_that_ends_too_soon_is_broken(kommo: Kommo, drive: Vendor):
     session = said({"max_part_size": 4, "upload_url": f"{drive.url}/upload"})
     drive.will(session, empty(202), said({"max_part_size": 0, "upload_url": ""}))
     with pytest.raises(Broken):
-        kommo.upload(drive.url, name="a.pdf", content=b"01", mime="application/pdf")
+        kommo.drive().upload(drive.url, name="a.pdf", content=b"01", mime="application/pdf")
     with pytest.raises(Broken):
-        kommo.upload(drive.url, name="a.pdf", content=b"01", mime="application/pdf")
+        kommo.drive().upload(drive.url, name="a.pdf", content=b"01", mime="application/pdf")
 
 
 def test_an_upload_that_never_ends_is_broken(kommo: Kommo, drive: Vendor):
     more = said({"next_url": f"{drive.url}/upload"}, 202)
     drive.will(said({"max_part_size": 4, "upload_url": f"{drive.url}/upload"}), more, more)
     with pytest.raises(Broken):
-        kommo.upload(drive.url, name="a.pdf", content=b"01234567", mime="application/pdf")
+        kommo.drive().upload(drive.url, name="a.pdf", content=b"01234567", mime="application/pdf")
     assert len(drive.seen) == 3
 
 
@@ -470,7 +470,7 @@ def test_only_the_accounts_own_host_tells_that_we_are_let_in(
     kommo.account()
     stored = said(sample("kommo/stored.json"))
     drive.will(said({"max_part_size": 4, "upload_url": f"{drive.url}/upload"}), stored)
-    kommo.upload(drive.url, name="a.pdf", content=b"01", mime="application/pdf")
+    kommo.drive().upload(drive.url, name="a.pdf", content=b"01", mime="application/pdf")
     assert [heard.admitted for heard in budget.told] == [True, False, False]
 
 

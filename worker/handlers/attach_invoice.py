@@ -59,9 +59,9 @@ def _store(world: World, link: Link) -> None:
     wanted = link.pdf_wanted
     content = world.xero.pdf(link.invoice_id or "")
     name = _file_name(link)
-    stored = world.kommo.upload(
-        world.facts.kommo.drive_url, name=name, content=content, mime="application/pdf", file_uuid=link.file_uuid, patience=IN_HAND,
-    )  # fmt: skip
+    stored = world.kommo.drive(patience=IN_HAND).upload(
+        world.facts.kommo.drive_url, name=name, content=content, mime="application/pdf", file_uuid=link.file_uuid
+    )
     _update(
         world, link, file_uuid=stored.uuid, file_version=stored.version_uuid, file_name=name, file_size=len(content), pdf_stored=wanted
     )  # fmt: skip
