@@ -46,7 +46,7 @@ _IN_HAND = (
 _MAKING = sa.select(Job.connection).where(
     is_in(State.RUNNING),
     Job.kind == sa.bindparam("alike", type_=sa.Text),
-    Job.started_at > sa.bindparam("since", type_=UtcTime),
+    Job.started_at.between(sa.bindparam("since", type_=UtcTime), _NOW),  # the clock of another host may be ahead
     sa.not_(Job.alone),
 )
 
@@ -94,4 +94,4 @@ def _making(session: Session, kind: Kind, now: datetime) -> AbstractSet[str]:
     """The connections whose jobs of this kind wait for an attempt that has just begun."""
     if kind not in TOGETHER:
         return frozenset()
-    return set(session.scalars(_MAKING, {"alike": kind.value, "since": now - TOGETHER[kind]}))
+    return set(session.scalars(_MAKING, {"alike": kind.value, "since": now - TOGETHER[kind], "at": now}))

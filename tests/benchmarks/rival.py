@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from stack.children import until
 from tests.benchmarks import burst, crowd, hooklog
 from tests.benchmarks.figures import Check, Section, Table, median, number, ratio, seconds
-from tests.benchmarks.floor import Pace
 from tests.benchmarks.idle import number_of
 from tests.benchmarks.place import Place
 from tests.benchmarks.sizes import Size
@@ -24,8 +23,6 @@ BEFORE, AFTER = {"pipeline": "Projects", "stage": "Running"}, {"pipeline": "Proj
 
 TIMES_IDLE = 2.0
 PATIENCE = 120
-# How fast the vendors are: nothing is shrunk.
-PACE = Pace(1, burst.ANSWER_MS / 1000)
 # Clients of the burst: few, since they must be made known first.
 CLIENTS_FOR = 200
 # Between two single deals, so that they fall into all phases of the burst.
@@ -45,8 +42,7 @@ class Rivalry:
 def measure(place: Place, size: Size) -> Section:
     """Idle first, then amid the burst, which is not waited for."""
     connect(place)
-    place.answer_in(burst.ANSWER_MS)
-    place.pace = PACE
+    burst.pace(place, size.at(1))
     client = crowd.clients(place, 1, "Rival")
     single(place, client, "Rival first")
     idle = []

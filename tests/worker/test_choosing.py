@@ -116,6 +116,12 @@ def test_an_attempt_that_takes_long_holds_up_no_other_deal(database: Database):
     assert chosen(database, second, seconds=3) == second
 
 
+def test_a_host_whose_clock_is_ahead_holds_up_no_other_deal(database: Database):
+    first, second = record(database, for_lead(1), for_lead(2))
+    must_claim(database, first, now=at(300))
+    assert chosen(database, second, seconds=1) == second
+
+
 def test_deals_that_are_made_each_by_itself_wait_for_none_of_them(database: Database):
     ids = record(database, for_lead(1), for_lead(2), for_lead(3))
     together = must_claim(database, ids[0], most=3)
