@@ -24,8 +24,8 @@ accept_content = ["json"]
 task_time_limit = 600
 task_soft_time_limit = 570
 
-# An attempt mostly waits for the vendors, so four of them fit on one core; and where there are several connections, none takes more than
-# three (worker/choosing.py).
+# An attempt mostly waits for the vendors, so four of them fit on one core. What can wait, and a burst, leave one of the four free
+# for a new deal (worker/choosing.py).
 worker_concurrency = 4
 # Nothing is hoarded: a ring that waits inside a busy child could be answered by an idle one.
 worker_prefetch_multiplier = 1

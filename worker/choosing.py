@@ -3,27 +3,31 @@
 Rings come in the order in which they were rung, so that behind a burst of a thousand deals of one connection a single deal of another would
 wait for a thousand rings. So whoever hears a ring takes the job of the connection that has the least in hand, and whoever is done rings again
 while there is more.
+
+A child is never taken from under a new deal that may come: what can wait, and a burst, leave one of a worker's children free.
 """
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from worker import routes
+from worker.claims import is_by
 from worker.database import Database, UtcTime
 from worker.jobs import Job, Kind, Ring, State, busy, is_in, ring_of
 
-# So many claims of one connection at once, where there are several: one of the four children of a worker (celeryconfig) stays free for the others.
-# And of what can wait one less, so that a new deal finds a child although PDFs of its own connection are under way.
-MOST_OF_ONE: Mapping[Kind, int] = {
-    Kind.CREATE_INVOICE: 3,
-    Kind.SYNC_STATUS: 2,
-    Kind.CREATE_DEAL: 3,
-    Kind.ATTACH_INVOICE: 2,
-}
+# What can wait: nobody looks on while a PDF is fetched. Of the four children of a worker (celeryconfig) so many may be at it.
+LATER = frozenset({Kind.SYNC_STATUS, Kind.ATTACH_INVOICE})
+MOST_LATER = 2
+# Where there are several connections: so many may make one's new invoices and deals, and so many with those that are at what can wait.
+# The last child is for another connection's new deal.
+MOST_OF_ONE = 2
+MOST_TOGETHER = 3
 
 # While one attempt makes a connection's invoices, deals that come meanwhile wait for it, and share the next call of its sixty a minute. One that
 # takes longer than this (it waits for turns, or Xero does not answer) holds up nobody.
@@ -37,11 +41,7 @@ _OF_ONE = sa.select(Job.id, Job.kind, Job.lead, Job.invoice).where(
 
 _WAITING = sa.select(Job.connection, sa.func.min(Job.due_at).label("since")).where(_DUE).group_by(Job.connection)
 
-_IN_HAND = (
-    sa.select(Job.connection, sa.func.count(Job.holder.distinct()).label("claims"))
-    .where(is_in(State.RUNNING))
-    .group_by(Job.connection)
-)
+_HANDS = sa.select(Job.holder, Job.connection, Job.kind).where(is_in(State.RUNNING)).distinct()
 
 _MAKING = sa.select(Job.connection).where(
     is_in(State.RUNNING),
@@ -55,39 +55,63 @@ _RUNG = _OF_ONE.where(Job.id == sa.bindparam("rung"))
 _OLDEST = _OF_ONE.order_by(Job.due_at, Job.id).limit(1)
 
 
-def choose(database: Database, kind: Kind, rung: int, *, now: datetime) -> Ring | None:
+@dataclass(frozen=True, slots=True)
+class Hands:
+    """What is in hand, a claim each: of all workers how many of each connection, and of the worker that asks which."""
+
+    of_connection: Mapping[str, int]
+    here: Sequence[tuple[str, Kind]]
+    several: bool
+    """Whether more than one connection was ever set up."""
+
+    @classmethod
+    def of(cls, session: Session, worker: str) -> "Hands":
+        """As the ledger has them."""
+        claims = session.execute(_HANDS).all()
+        return cls(
+            of_connection=Counter(claim.connection for claim in claims),
+            here=[(claim.connection, Kind(claim.kind)) for claim in claims if is_by(claim.holder, worker)],
+            several=routes.are_several(session),
+        )
+
+    def have_room(self, kind: Kind, connection: str) -> bool:
+        """Whether the worker that asks may take a job of this kind for this connection. Pure."""
+        later = sum(held in LATER for _, held in self.here)
+        made = Counter(of for of, held in self.here if held not in LATER)
+        if kind in LATER:
+            return later < MOST_LATER and (not self.several or later + max(made.values(), default=0) < MOST_TOGETHER)
+        return not self.several or (made[connection] < MOST_OF_ONE and later + made[connection] < MOST_TOGETHER)
+
+
+def choose(database: Database, kind: Kind, rung: int, *, now: datetime, worker: str = "") -> Ring | None:
     """The job that a ring of this kind is to be spent on, which is the one that was rung for where nothing speaks against it.
 
-    None: there is nothing to be had now.
+    `worker` is the name that its children claim under. None: there is nothing to be had now.
     """
     with database.reading() as session:
-        return _choose(session, kind, rung, now=now)
+        return _choose(session, Hands.of(session, worker), kind, rung, now=now)
 
 
-def after(database: Database, kind: Kind, rung: int, *, now: datetime) -> list[Ring]:
-    """What whoever is done rings for: more of the kind, and what else there is, since rings for it found its connection's hands full."""
+def after(database: Database, kind: Kind, rung: int, *, now: datetime, worker: str = "") -> list[Ring]:
+    """What whoever is done rings for: more of the kind, and what else there is whose rings may have found no room."""
     with database.reading() as session:
-        more = [_choose(session, kind, rung, now=now)]
-        if routes.are_several(session):
-            more += [_choose(session, other, rung, now=now) for other in MOST_OF_ONE if other is not kind]
+        hands = Hands.of(session, worker)
+        others = set(Kind) if hands.several else LATER if kind in LATER else frozenset()
+        kinds = [kind, *(other for other in Kind if other in others - {kind})]
+        more = [_choose(session, hands, kind, rung, now=now) for kind in kinds]
     return [ring for ring in more if ring]
 
 
-def _choose(session: Session, kind: Kind, rung: int, *, now: datetime) -> Ring | None:
+def _choose(session: Session, hands: Hands, kind: Kind, rung: int, *, now: datetime) -> Ring | None:
     asked = {"alike": kind.value, "at": now}
     waiting = {row.connection: row.since for row in session.execute(_WAITING, asked)}
-    in_hand = _in_hand(session) if waiting and routes.are_several(session) else {}
     making = _making(session, kind, now) if waiting else frozenset()
-    free = [name for name in waiting if in_hand.get(name, 0) < MOST_OF_ONE[kind] and name not in making]
-    for name in sorted(free, key=lambda name: (in_hand.get(name, 0), waiting[name])):
+    free = [name for name in waiting if name not in making and hands.have_room(kind, name)]
+    for name in sorted(free, key=lambda name: (hands.of_connection.get(name, 0), waiting[name])):
         of_it = asked | {"of": name}
         if row := session.execute(_RUNG, of_it | {"rung": rung}).first() or session.execute(_OLDEST, of_it).first():
             return ring_of(row)
     return None
-
-
-def _in_hand(session: Session) -> Mapping[str, int]:
-    return {row.connection: row.claims for row in session.execute(_IN_HAND)}
 
 
 def _making(session: Session, kind: Kind, now: datetime) -> AbstractSet[str]:

@@ -103,12 +103,14 @@ _WAIT = (
 )  # fmt: skip
 
 
-def claim(database: Database, job_id: int, *, now: datetime, lease: timedelta, most: int) -> Claim | None:
-    """Take the job that was rung for, and up to `most` in all of its due siblings; None if it is not to be had now.
+def claim(
+    database: Database, job_id: int, *, now: datetime, lease: timedelta, most: int, worker: str = ""
+) -> Claim | None:
+    """Take the job that was rung for, and up to `most` in all of its due siblings, in this worker's name; None if it is not to be had now.
 
     Busy subjects are passed over. A clash with another claim on PostgreSQL costs the clashing rows, never the claim.
     """
-    holder = uuid.uuid4().hex
+    holder = f"{worker}/{uuid.uuid4().hex}"
     try:
         with database.begin() as session:
             rows = Taker(session, holder, now, now + lease).take(job_id, most=most)
@@ -116,6 +118,11 @@ def claim(database: Database, job_id: int, *, now: datetime, lease: timedelta, m
     except (IntegrityError, OperationalError):
         # Somebody else was faster, on this very subject: the sweep rings again for what is left.
         return None
+
+
+def is_by(holder: str | None, worker: str) -> bool:
+    """Whether this is the name of a claim of this worker's."""
+    return holder is not None and holder.rpartition("/")[0] == worker
 
 
 def _claimed(row: sa.Row[Any]) -> Claimed:

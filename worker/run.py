@@ -37,12 +37,14 @@ Story = list[CallRecord | Wrote]  # what an attempt did, in order
 
 def attempt(workshop: Workshop, kind: Kind, job_id: int) -> None:
     """Work on the job that was rung for, or on one whose connection has waited longer, and on its due siblings; then ring for what is left."""
-    chosen = choosing.choose(workshop.database, kind, job_id, now=workshop.now())
+    chosen = choosing.choose(workshop.database, kind, job_id, now=workshop.now(), worker=workshop.worker)
     if chosen is None:
         return
     since = boot_seconds()
     length = timedelta(seconds=workshop.settings.timing.lease_seconds)
-    claim = claims.claim(workshop.database, chosen.job_id, now=workshop.now(), lease=length, most=MOST[kind])
+    claim = claims.claim(
+        workshop.database, chosen.job_id, now=workshop.now(), lease=length, most=MOST[kind], worker=workshop.worker
+    )
     if claim is None:
         return
     story: Story = []
@@ -54,7 +56,7 @@ def attempt(workshop: Workshop, kind: Kind, job_id: int) -> None:
             workshop.database, claim, verdicts, now=workshop.now(), calls=[_written(step) for step in story]
         )
     _tell(claim, verdicts, calls=sum(isinstance(step, CallRecord) for step in story))
-    more = choosing.after(workshop.database, kind, job_id, now=workshop.now())
+    more = choosing.after(workshop.database, kind, job_id, now=workshop.now(), worker=workshop.worker)
     workshop.ring([*rings, *(ring for ring in more if ring not in rings)])
 
 

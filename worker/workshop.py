@@ -1,5 +1,7 @@
 """The workshop: what one worker process keeps between jobs, and how it makes a world for an attempt."""
 
+import os
+import socket
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -62,6 +64,8 @@ class Workshop:
         self.now = now
         self.database: Database = open_database(settings.database_url, patience=DATABASE_PATIENCE)
         self.ring = Bell(settings.redis_url)
+        # Its children claim under its name: they have it for a parent.
+        self.worker = f"{socket.gethostname()}:{os.getppid()}"
         self._wires: dict[tuple[str, str, str], _Kept] = {}
 
     @cached_property

@@ -1,5 +1,9 @@
 """Whose job a ring is spent on."""
 
+from dataclasses import replace
+
+import pytest
+
 import celeryconfig
 from worker import choosing, claims, routes
 from worker.database import Database
@@ -9,11 +13,13 @@ from worker.verdicts import Done, Wait
 
 from .ledger import at, claim, for_invoice, for_lead, must_claim, record
 
-MOST = choosing.MOST_OF_ONE[Kind.CREATE_INVOICE]
+MOST = choosing.MOST_OF_ONE
 
 
-def chosen(database: Database, rung: int, *, seconds: float = 0) -> int | None:
-    ring = choosing.choose(database, Kind.CREATE_INVOICE, rung, now=at(seconds))
+def chosen(
+    database: Database, rung: int, kind: Kind = Kind.CREATE_INVOICE, *, seconds: float = 0, worker: str = ""
+) -> int | None:
+    ring = choosing.choose(database, kind, rung, now=at(seconds), worker=worker)
     return ring.job_id if ring else None
 
 
@@ -78,14 +84,48 @@ def pdfs(count: int) -> list[Wanted]:
     return [for_invoice(f"inv-{n}", lead_id=1000 + n, kind=Kind.ATTACH_INVOICE) for n in range(count)]
 
 
-def test_a_new_deal_is_claimed_although_as_many_pdfs_of_its_connection_as_may_be_are_under_way(database: Database):
-    set_up(database, "acme", "beta")
-    *files, new = record(database, *pdfs(5), for_lead(7))
-    under_way = choosing.MOST_OF_ONE[Kind.ATTACH_INVOICE]
-    for job_id in files[:under_way]:
+def paid(connection: str = "acme") -> Wanted:
+    return replace(for_invoice("inv-9", lead_id=9), connection=connection)
+
+
+def test_what_can_wait_leaves_children_to_new_deals(database: Database):
+    set_up(database, "acme")
+    *files, new, status = record(database, *pdfs(5), paid(), for_lead(7))
+    for job_id in files[: choosing.MOST_LATER]:
         must_claim(database, job_id)
-    assert choosing.choose(database, Kind.ATTACH_INVOICE, files[-1], now=at(0)) is None
+    assert chosen(database, files[-1], Kind.ATTACH_INVOICE) is None
+    assert chosen(database, status, Kind.SYNC_STATUS) is None
     assert chosen(database, new) == new
+    assert chosen(database, status, Kind.SYNC_STATUS, worker="another") == status
+
+
+@pytest.mark.parametrize("held", [(2, 0), (1, 1), (0, 2)])
+def test_a_burst_and_what_can_wait_leave_a_child_to_another_connections_new_deal(
+    database: Database, held: tuple[int, int]
+):
+    """PDFs and new deals of one connection, as many as there is room for: whichever came first."""
+    set_up(database, "acme", "beta")
+    files, burst = record(database, *pdfs(9)), record(database, *(for_lead(lead_id) for lead_id in range(1, 9)))
+    for job_id in (*files[: held[0]], *burst[: held[1]]):
+        must_claim(database, job_id)
+    for turn in range(4):
+        for job_id, kind in ((files[-1 - turn], Kind.ATTACH_INVOICE), (burst[-1 - turn], Kind.CREATE_INVOICE)):
+            if free := chosen(database, job_id, kind, seconds=3):
+                must_claim(database, free)
+    (single,) = record(database, for_lead(2000, connection="beta"))
+    with database.reading() as session:
+        hands = choosing.Hands.of(session, "")
+    assert len(hands.here) == choosing.MOST_TOGETHER < celeryconfig.worker_concurrency
+    assert chosen(database, single, seconds=3) == single
+
+
+def test_what_can_wait_is_not_kept_out_by_anothers_burst(database: Database):
+    set_up(database, "acme", "beta")
+    burst = record(database, *(for_lead(lead_id) for lead_id in range(1, 9)))
+    (status,) = record(database, paid("beta"))
+    for job_id in burst[:MOST]:
+        must_claim(database, job_id)
+    assert chosen(database, status, Kind.SYNC_STATUS, seconds=3) == status
 
 
 def test_whoever_is_done_rings_for_what_found_all_hands_full(database: Database):
@@ -100,6 +140,12 @@ def test_a_connection_that_is_alone_rings_for_its_own_kind_since_no_ring_of_its_
     *files, _ = record(database, *pdfs(2), for_lead(7))
     rung = choosing.after(database, Kind.ATTACH_INVOICE, files[0], now=at(0))
     assert [ring.job_id for ring in rung] == [files[0]]
+
+
+def test_whoever_is_done_with_what_can_wait_rings_for_the_rest_of_that(database: Database):
+    set_up(database, "acme")
+    file, _, status = record(database, *pdfs(1), paid(), for_lead(7))
+    assert [ring.job_id for ring in choosing.after(database, Kind.ATTACH_INVOICE, 0, now=at(0))] == [file, status]
 
 
 def test_deals_that_come_while_others_are_made_wait_for_that_and_share_the_next_call(database: Database):

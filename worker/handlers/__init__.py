@@ -25,10 +25,10 @@ HANDLERS: Mapping[Kind, Handler] = {
 }
 
 # How many jobs one claim takes: 50 invoices a create call and 50 deals a write, 40 invoices a read (xero.md 4.6, 4.10; kommo.md 3). A PDF is a call
-# of its own, and ten share the write of their field: more would hold a worker for long. Deals are made one by one, each looked for before.
+# of its own, and some share the write of their field: more of them would hold a worker's child for long. Deals are made one by one, each looked for before.
 MOST: Mapping[Kind, int] = {
     Kind.CREATE_INVOICE: 50,
-    Kind.ATTACH_INVOICE: 10,
+    Kind.ATTACH_INVOICE: 4,
     Kind.SYNC_STATUS: 40,
     Kind.CREATE_DEAL: 10,
 }
