@@ -24,7 +24,6 @@ from pydantic import (
     model_validator,
 )
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
-from pydantic_settings import SettingsError as UnreadableSetting
 
 Process = Literal["web", "worker", "beat", "console", "flower", "release", "connect", "setup"]
 
@@ -286,13 +285,14 @@ def load(*, needs: Collection[Process] = (), env_file: str | Path | None = "") -
     `env_file` is read beside the environment: the usual one where it is empty, none where it is None.
     """
     env_file = env_file_here() if env_file == "" else env_file
-    faults = list(_missing(_given(env_file), needs))
+    given = _given(env_file)
+    if stray := [*_stray(given)]:
+        raise SettingsError(stray)
+    faults = list(_missing(given, needs))
     try:
         settings = Settings(_env_file=env_file)
     except ValidationError as fault:
         raise SettingsError([*_told(fault), *faults]) from None
-    except UnreadableSetting as fault:
-        raise SettingsError([str(fault), *faults]) from None
     if faults:
         raise SettingsError(faults)
     return settings
@@ -305,6 +305,12 @@ def _given(env_file: str | Path | None) -> frozenset[str]:
     except (UnicodeDecodeError, OSError) as fault:
         raise SettingsError([f"{env_file} can't be read as text: {fault}"]) from None
     return frozenset(name.upper() for name, value in values.items() if value)
+
+
+def _stray(given: frozenset[str]) -> Iterator[str]:
+    # another program's, most likely; it would be read as all that begins with it
+    for name in sorted(given & {"BRIDGE", "KEEP"}):
+        yield f"{name} is set, and is no setting by itself: unset it (ours begin with {name}_)"
 
 
 def _missing(given: frozenset[str], needs: Collection[Process]) -> Iterator[str]:

@@ -150,9 +150,13 @@ def test_a_file_that_is_no_text_is_told(tmp_path):
     assert ".env can't be read as text" in told(env_file=".env")
 
 
-def test_a_value_that_cannot_be_read_is_told(environment):
-    environment.setenv("BRIDGE", "{")
-    assert "error parsing value" in told()
+@pytest.mark.parametrize("name", ["KEEP", "BRIDGE"])
+def test_another_programs_variable_that_begins_like_ours_is_told(environment, name):
+    environment.setenv(name, "yes")
+    with pytest.raises(
+        SettingsError, match=rf"{name} is set, and is no setting by itself: unset it \(ours begin with {name}_\)"
+    ):
+        load(env_file=None)
 
 
 @pytest.mark.parametrize(
