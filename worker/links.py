@@ -4,7 +4,7 @@ A link is made before the call that makes the other side, so that whoever comes 
 been done on the deal (fields, note, file), and what a deal without an invoice waits for.
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
@@ -217,27 +217,46 @@ def past_due(session: Session, connection: str, *, today: date, labels: Sequence
 
 def settle_invoice(session: Session, link_id: int, *, invoice_id: str, number: str, now: datetime) -> bool:
     """Tell the link its invoice; False if it has another one (then nothing is changed)."""
-    statement = (
-        sa.update(Link)
-        .where(Link.id == link_id, sa.or_(Link.invoice_id.is_(None), Link.invoice_id == invoice_id))
-        .values(invoice_id=invoice_id, number=number, linked_at=now, waiting=False, question=None)
-        .execution_options(synchronize_session=False)
-    )
-    result = session.execute(statement)
-    assert isinstance(result, sa.CursorResult)
-    return result.rowcount == 1
+    return bool(settle_invoices(session, {link_id: (invoice_id, number)}, now=now))
+
+
+def settle_invoices(session: Session, invoices: Mapping[int, tuple[str, str]], *, now: datetime) -> dict[int, Link]:
+    """Tell these links their invoices, each an id and a number; answers the links, without those that have another one."""
+    statement = sa.select(Link).where(Link.id.in_(invoices)).order_by(Link.id).with_for_update()
+    told: dict[int, Link] = {}
+    for link in session.scalars(statement, execution_options={"populate_existing": True}):
+        invoice_id, number = invoices[link.id]
+        if link.invoice_id in (None, invoice_id):
+            link.invoice_id, link.number, link.linked_at = invoice_id, number, now
+            link.waiting, link.question = False, None
+            told[link.id] = link
+    session.flush()
+    return told
 
 
 def change(session: Session, link: Link, **values: Any) -> None:
     """Write these columns of a link, which is added if it is new, and nothing else of it: what is in hand may be older than the row."""
-    if not sa.inspect(link).has_identity:
+    change_all(session, [(link, values)])
+
+
+def change_all(session: Session, changes: Iterable[tuple[Link, Mapping[str, Any]]]) -> None:
+    """The same for many links, in as few statements as there can be: whoever else writes waits for them."""
+    changes = list(changes)
+    known = [(link, values) for link, values in changes if sa.inspect(link).has_identity]
+    new = [(link, values) for link, values in changes if not sa.inspect(link).has_identity]
+    for link, values in new:
         for name, value in values.items():
             setattr(link, name, value)
         session.add(link)
-        session.flush()
+    session.flush()
+    if not known:
         return
+    known.sort(key=lambda pair: pair[0].id)  # no two writers wait for each other
     session.execute(
-        sa.update(Link).where(Link.id == link.id).values(**values).execution_options(synchronize_session=False)
+        sa.update(Link),
+        [{"id": link.id, **values} for link, values in known],
+        execution_options={"synchronize_session": False},
     )
-    for name, value in values.items():
-        set_committed_value(link, name, value)
+    for link, values in known:
+        for name, value in values.items():
+            set_committed_value(link, name, value)

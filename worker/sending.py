@@ -1,6 +1,6 @@
 """Sending drafted invoices: written down before the call, and each judged by its own element of the answer."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import sqlalchemy as sa
@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from integrations.errors import CallError, LeaseLost, OutcomeUnknown
 from integrations.kommo.entities import ClientEntity
 from integrations.xero.dialect import invoice_body, new_contacts
-from integrations.xero.entities import Contact, ContactDraft, Created, Refused
+from integrations.xero.entities import Contact, ContactDraft, Created, Invoice, Refused
 from worker import contacts, invoicing, jobs, links, questions, restored, sends, statuses
 from worker.billing import Payer
 from worker.cases import Case
@@ -97,14 +97,16 @@ def _write_down(world: World, drafted: Sequence[tuple[Case, Drafted]], body: byt
             for case in namesakes:
                 case.verdict = NAMESAKE
             return None
-        for case, made in drafted:
-            remarks = [remark for remark in (*made.remarks, case.payer.remark if case.payer else "") if remark]
-            links.change(session, _link(case), remarks=remarks)
+        links.change_all(session, [(_link(case), {"remarks": _remarks(case, made)}) for case, made in drafted])
         ids = [_link(case).id for case, _ in drafted]
         return sends.open_send(
             session, connection=world.connection.name, scope=world.route.tenant_id, what="invoices", body=body,
             members=dict(zip(ids, asked, strict=True)), now=world.now(),
         )  # fmt: skip
+
+
+def _remarks(case: Case, made: Drafted) -> list[str]:
+    return [remark for remark in (*made.remarks, case.payer.remark if case.payer else "") if remark]
 
 
 def _namesakes(session: Session, world: World, cases: Sequence[Case]) -> list[Case]:
@@ -157,16 +159,19 @@ class _Made:
 
 def _created(world: World, sent: Send, made: Sequence[_Made]) -> None:
     """The invoices' ids, their clients', and the jobs for their PDFs, in one commit: a burst must not wait for fifty."""
+    if not made:
+        return
     try:
         with world.database.begin() as session:
-            taken = [(one, _settle(session, world, sent, one)) for one in made]
+            taken = _settle(session, world, sent, made)
     except (IntegrityError, OperationalError):
         if len(made) == 1:
             raise
         for one in made:
             _created(world, sent, [one])
         return
-    for one, link in taken:
+    for one in made:
+        link = taken.get(_link(one.case).id)
         if link is None:
             why = f"{one.answer.invoice.number} was made too late: another invoice is this deal's"
             one.case.verdict = Wait(0, why, counts=False)
@@ -174,42 +179,60 @@ def _created(world: World, sent: Send, made: Sequence[_Made]) -> None:
             one.case.link, one.case.invoice = link, one.answer.invoice
 
 
-def _settle(session: Session, world: World, sent: Send, made: _Made) -> Link | None:
-    """Tell the link its invoice; None where another invoice was made while this answer was on its way."""
-    case, invoice, link = made.case, made.answer.invoice, _link(made.case)
-    remark = invoicing.total_remark(made.drafted.expected, invoice)
-    sends.close(session, sent.id, [link.id], now=world.now())
-    if not links.settle_invoice(session, link.id, invoice_id=invoice.id, number=invoice.number, now=world.now()):
-        # Which of the two stays is decided under a lease of its own.
-        double = InvoiceRef(world.route.tenant_id, invoice.id)
-        jobs.record(session, [Wanted(world.connection.name, Kind.CREATE_DEAL, invoice=double)], now=world.now())
-        return None
-    link = session.get_one(Link, link.id)
+def _settle(session: Session, world: World, sent: Send, made: Sequence[_Made]) -> dict[int, Link]:
+    """Tell the links their invoices; those are missing for which another invoice was made while this answer was on its way.
+
+    In few statements: on SQLite a webhook and every other writer wait for this.
+    """
+    now = world.now()
+    by_link = {_link(one.case).id: one for one in made}
+    sends.close(session, sent.id, list(by_link), now=now)
+    invoices = {link_id: (one.answer.invoice.id, one.answer.invoice.number) for link_id, one in by_link.items()}
+    taken = links.settle_invoices(session, invoices, now=now)
+    wishes = []
+    for link_id, one in by_link.items():
+        ref = InvoiceRef(world.route.tenant_id, one.answer.invoice.id)
+        if link := taken.get(link_id):
+            _tell(link, one)
+            wishes.append(Wanted(world.connection.name, Kind.ATTACH_INVOICE, lead=link.lead, invoice=ref))
+        else:  # which of the two stays is decided under a lease of its own
+            wishes.append(Wanted(world.connection.name, Kind.CREATE_DEAL, invoice=ref))
+    for link_id in taken:
+        _remember_payer(session, world, by_link[link_id].case, by_link[link_id].answer.invoice)
+    jobs.record(session, wishes, now=now)
+    _name_invoices(session, {by_link[link_id].case.job.id: str(link.invoice) for link_id, link in taken.items()})
+    return taken
+
+
+def _tell(link: Link, made: _Made) -> None:
+    """What a person should know about the invoice, and how it would be printed."""
+    remark = invoicing.total_remark(made.drafted.expected, made.answer.invoice)
     link.remarks = [*link.remarks, *([remark] if remark else []), *made.answer.warnings]
-    link.pdf_wanted = statuses.pdf_fingerprint(invoice)
-    _remember_payer(session, world, case, Contact(invoice.contact_id, invoice.contact_name))
-    wish = Wanted(world.connection.name, Kind.ATTACH_INVOICE, lead=link.lead, invoice=link.invoice)
-    jobs.record(session, [wish], now=world.now())
-    _name_invoice(session, case, InvoiceRef(link.tenant_id, invoice.id))
-    return link
+    link.pdf_wanted = statuses.pdf_fingerprint(made.answer.invoice)
 
 
-def _remember_payer(session: Session, world: World, case: Case, contact: Contact) -> None:
+def _remember_payer(session: Session, world: World, case: Case, invoice: Invoice) -> None:
     if case.client is None or case.payer is None or not isinstance(case.payer.contact, ContactDraft):
         return  # known already, with its terms
     contacts.remember(
         session, account_id=world.route.account_id, tenant_id=world.route.tenant_id, entity=case.client.entity,
-        kommo_id=case.client.id, contact=contact, now=world.now(),
+        kommo_id=case.client.id, contact=Contact(invoice.contact_id, invoice.contact_name), now=world.now(),
     )  # fmt: skip
 
 
-def _name_invoice(session: Session, case: Case, invoice: InvoiceRef) -> None:
-    """Tell the running job its invoice, so that nothing else about it runs meanwhile; if something does, the index says no, and that is all."""
+_NAME = sa.update(Job).where(Job.id == sa.bindparam("job")).values(invoice=sa.bindparam("made"))
+
+
+def _name_invoices(session: Session, invoices: Mapping[int, str]) -> None:
+    """Tell the running jobs their invoices, so that nothing else about those runs meanwhile; if something does, the index says no, and that is all."""
+    if not invoices:
+        return
     try:
         with session.begin_nested():
-            session.execute(sa.update(Job).where(Job.id == case.job.id).values(invoice=str(invoice)))
+            session.connection().execute(_NAME, [{"job": job, "made": made} for job, made in invoices.items()])
     except IntegrityError:
-        return
+        for job, made in invoices.items() if len(invoices) > 1 else ():
+            _name_invoices(session, {job: made})
 
 
 def _refused(world: World, sent: Send, case: Case, answer: Refused) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
@@ -65,8 +66,7 @@ def show(world: World, pairs: Iterable[tuple[Link, Invoice]]) -> dict[int, Verdi
     there = [one for one in wanted if one.link.lead_id not in {*absent, *written.refused}]
     if there:
         with world.begin() as session:
-            for one in there:
-                _remember(session, one, written.dropped.get(one.link.lead_id or 0, frozenset()), now=world.now())
+            _remember(session, there, written.dropped, now=world.now())
     told: dict[int, Verdict | CallError] = {
         one.link.id: Done(statuses.message(one.invoice, one.label)) for one in there
     }
@@ -82,8 +82,7 @@ def _doubt(world: World, about: Sequence[Link]) -> None:
     known = [link for link in about if link.synced is not None]
     if known:
         with world.begin() as session:
-            for link in known:
-                links.change(session, link, synced=None)
+            links.change_all(session, [(link, {"synced": None}) for link in known])
 
 
 def is_shown(world: World, link: Link, invoice: Invoice) -> bool:
@@ -127,22 +126,30 @@ def _stage_for(world: World, shown: Shown) -> tuple[int, int] | None:
     return world.route.moves.get(shown.label.name.lower())
 
 
-def _remember(session: Session, shown: Shown, dropped: AbstractSet[int | str], *, now: datetime) -> None:
+def _remember(
+    session: Session, shown: Sequence[Shown], dropped: Mapping[int, AbstractSet[int | str]], *, now: datetime
+) -> None:
+    """What these deals show now, and the jobs for PDFs that differ from what they have."""
+    values = [_stands(one, dropped.get(one.link.lead_id or 0, frozenset())) for one in shown]
+    links.change_all(session, zip((one.link for one in shown), values, strict=True))
+    wishes = [
+        Wanted(one.link.connection, Kind.ATTACH_INVOICE, lead=one.link.lead, invoice=one.link.invoice)
+        for one in shown
+        if one.link.pdf_wanted != one.link.pdf_shown and one.link.invoice and one.label is not Label.DELETED
+    ]
+    jobs.record(session, wishes, now=now)
+
+
+def _stands(shown: Shown, dropped: AbstractSet[int | str]) -> dict[str, Any]:
     visible = {code: value for code, value in shown.values.items() if code not in dropped}
-    print_of_it = statuses.pdf_fingerprint(shown.invoice)
-    values = {
+    return {
         "synced": statuses.to_snapshot(visible),
         "label": shown.label.value,
         "due_on": shown.invoice.due_on,
         "number": shown.invoice.number,
-        "pdf_wanted": print_of_it,
+        "pdf_wanted": statuses.pdf_fingerprint(shown.invoice),
         "gone": False,
     }
-    link = shown.link
-    links.change(session, link, **values)
-    if print_of_it != link.pdf_shown and link.invoice and shown.label is not Label.DELETED:
-        wish = Wanted(link.connection, Kind.ATTACH_INVOICE, lead=link.lead, invoice=link.invoice)
-        jobs.record(session, [wish], now=now)
 
 
 def invoice_note(invoice: Invoice, remarks: Sequence[str]) -> str:
@@ -193,8 +200,7 @@ def _send_notes(world: World, notes: Sequence[tuple[Link, str]]) -> None:
     noted = [link for link, _ in notes]
     sent = world.now()
     with world.begin() as session:
-        for link in noted:
-            links.change(session, link, note_sent_at=sent)
+        links.change_all(session, [(link, {"note_sent_at": sent}) for link in noted])
     try:
         world.kommo.create_notes([(link.lead_id or 0, text) for link, text in notes])
     except OutcomeUnknown:
@@ -217,8 +223,7 @@ def _remember_notes(world: World, noted: Sequence[Link]) -> None:
     if not noted:
         return
     with world.database.begin() as session:
-        for link in noted:
-            links.change(session, link, noted_at=world.now())
+        links.change_all(session, [(link, {"noted_at": world.now()}) for link in noted])
 
 
 def say(world: World, sentences: Sequence[tuple[int, str, bool]]) -> Mapping[int, CallError]:

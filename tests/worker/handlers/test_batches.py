@@ -47,6 +47,32 @@ def test_the_files_of_many_deals_are_named_on_them_in_one_call(shop: Shop):
     assert shop.unfinished() == []
 
 
+def writes(shop: Shop, count: int) -> int:
+    """How many statements that write it takes to invoice so many deals of a known client together, their new links apart."""
+    deals = [
+        shop.deal(f"Deal {number}", company=shop.company_of(known))
+        for known in approved(shop, 1)
+        for number in range(count)
+    ]
+    job_ids = shop.entered(*deals)
+    seen: list[str] = []
+
+    def see(_conn, _cursor, statement, *_more):
+        if statement.startswith(("INSERT", "UPDATE", "DELETE")) and not statement.startswith("INSERT INTO links"):
+            seen.append(statement)
+
+    sa.event.listen(shop.workshop.database.engine, "before_cursor_execute", see)
+    attempt(shop.workshop, Kind.CREATE_INVOICE, job_ids[0])
+    sa.event.remove(shop.workshop.database.engine, "before_cursor_execute", see)
+    assert all(shop.lead(lead_id).number for lead_id in deals)
+    return len(seen)
+
+
+def test_many_invoices_take_no_more_statements_than_few(shop: Shop):
+    """Whoever else writes on SQLite waits for them: webhooks, and other connections' deals."""
+    assert writes(shop, 24) <= writes(shop, 3) + 2
+
+
 def test_a_file_that_can_not_be_had_holds_up_no_other(shop: Shop):
     deals = approved(shop, 4)
     shop.entered(*deals)
