@@ -1,6 +1,7 @@
 """The Celery application: `celery -A worker.app worker`, `beat`, `flower`."""
 
 import sys
+from typing import Any
 
 from celery import Celery
 from celery.signals import beat_init, celeryd_init, setup_logging
@@ -26,6 +27,13 @@ def _check_connections(**_: object) -> None:
         connections.load(settings.connections_file)
     except SettingsError as error:
         sys.exit(str(error))
+
+
+@celeryd_init.connect
+def _count_children(conf: Any, options: dict[str, Any], **_: object) -> None:
+    """How many an operator asked for, by `--concurrency` or CELERY_WORKER_CONCURRENCY: choosing leaves one of them free."""
+    if isinstance(asked := options.get("concurrency"), int) and asked:
+        conf.worker_concurrency = asked
 
 
 @setup_logging.connect

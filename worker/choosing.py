@@ -16,18 +16,42 @@ from datetime import datetime, timedelta
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+import celeryconfig
 from worker import routes
 from worker.claims import is_by
 from worker.database import Database, UtcTime
 from worker.jobs import Job, Kind, Ring, State, busy, is_in, ring_of
 
-# What can wait: nobody looks on while a PDF is fetched. Of the four children of a worker (celeryconfig) so many may be at it.
+# What can wait: nobody looks on while a PDF is fetched.
 LATER = frozenset({Kind.SYNC_STATUS, Kind.ATTACH_INVOICE})
-MOST_LATER = 2
-# Where there are several connections: so many may make one's new invoices and deals, and so many with those that are at what can wait.
-# The last child is for another connection's new deal.
-MOST_OF_ONE = 2
-MOST_TOGETHER = 3
+
+USUAL_CHILDREN: int = celeryconfig.worker_concurrency
+
+
+@dataclass(frozen=True, slots=True)
+class Worker:
+    """A worker by the name that its children claim under, and how many it has."""
+
+    name: str = ""
+    children: int = USUAL_CHILDREN
+
+    @property
+    def most_later(self) -> int:
+        """So many of them may be at what can wait."""
+        return max(self.children // 2, 1)
+
+    @property
+    def most_of_one(self) -> int:
+        """So many may make one connection's new invoices and deals, where there are several connections."""
+        return max(self.children - 2, 1)
+
+    @property
+    def most_together(self) -> int:
+        """So many may do either, the one connection's and what can wait: the last child is for another connection's new deal."""
+        return max(self.children - 1, 1)
+
+
+USUAL = Worker()
 
 # While one attempt makes a connection's invoices, deals that come meanwhile wait for it, and share the next call of its sixty a minute. One that
 # takes longer than this (it waits for turns, or Xero does not answer) holds up nobody.
@@ -61,38 +85,43 @@ class Hands:
 
     of_connection: Mapping[str, int]
     here: Sequence[tuple[str, Kind]]
+    worker: Worker
     several: bool
     """Whether more than one connection was ever set up."""
 
     @classmethod
-    def of(cls, session: Session, worker: str) -> "Hands":
+    def of(cls, session: Session, worker: Worker) -> "Hands":
         """As the ledger has them."""
         claims = session.execute(_HANDS).all()
         return cls(
             of_connection=Counter(claim.connection for claim in claims),
-            here=[(claim.connection, Kind(claim.kind)) for claim in claims if is_by(claim.holder, worker)],
+            here=[(claim.connection, Kind(claim.kind)) for claim in claims if is_by(claim.holder, worker.name)],
+            worker=worker,
             several=routes.are_several(session),
         )
 
     def have_room(self, kind: Kind, connection: str) -> bool:
         """Whether the worker that asks may take a job of this kind for this connection. Pure."""
+        worker = self.worker
         later = sum(held in LATER for _, held in self.here)
         made = Counter(of for of, held in self.here if held not in LATER)
         if kind in LATER:
-            return later < MOST_LATER and (not self.several or later + max(made.values(), default=0) < MOST_TOGETHER)
-        return not self.several or (made[connection] < MOST_OF_ONE and later + made[connection] < MOST_TOGETHER)
+            together = later + max(made.values(), default=0)
+            return later < worker.most_later and (not self.several or together < worker.most_together)
+        together = later + made[connection]
+        return not self.several or (made[connection] < worker.most_of_one and together < worker.most_together)
 
 
-def choose(database: Database, kind: Kind, rung: int, *, now: datetime, worker: str = "") -> Ring | None:
+def choose(database: Database, kind: Kind, rung: int, *, now: datetime, worker: Worker = USUAL) -> Ring | None:
     """The job that a ring of this kind is to be spent on, which is the one that was rung for where nothing speaks against it.
 
-    `worker` is the name that its children claim under. None: there is nothing to be had now.
+    `worker` is whose child asks. None: there is nothing to be had now.
     """
     with database.reading() as session:
         return _choose(session, Hands.of(session, worker), kind, rung, now=now)
 
 
-def after(database: Database, kind: Kind, rung: int, *, now: datetime, worker: str = "") -> list[Ring]:
+def after(database: Database, kind: Kind, rung: int, *, now: datetime, worker: Worker = USUAL) -> list[Ring]:
     """What whoever is done rings for: more of the kind, and what else there is whose rings may have found no room."""
     with database.reading() as session:
         hands = Hands.of(session, worker)

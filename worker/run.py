@@ -43,7 +43,7 @@ def attempt(workshop: Workshop, kind: Kind, job_id: int) -> None:
     since = boot_seconds()
     length = timedelta(seconds=workshop.settings.timing.lease_seconds)
     claim = claims.claim(
-        workshop.database, chosen.job_id, now=workshop.now(), lease=length, most=MOST[kind], worker=workshop.worker
+        workshop.database, chosen.job_id, now=workshop.now(), lease=length, most=MOST[kind], worker=workshop.worker.name
     )
     if claim is None:
         return

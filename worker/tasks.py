@@ -20,7 +20,7 @@ log = structlog.get_logger()
 @cache
 def workshop() -> Workshop:
     """This process's workshop: made by a child after its fork, for connections don't survive one."""
-    return Workshop(settings)
+    return Workshop(settings, children=app.conf.worker_concurrency)
 
 
 @app.task(name=Kind.CREATE_INVOICE.value)

@@ -19,6 +19,7 @@ from integrations.xero.client import Xero
 from worker import asking, facts, grants, routes
 from worker import connections as connections_file
 from worker.budgets import Budgeted, kommo_budget, xero_budget
+from worker.choosing import USUAL_CHILDREN, Worker
 from worker.connections import Connection
 from worker.database import Database, open_database
 from worker.facts import Facts, KnownFacts
@@ -59,13 +60,15 @@ class _Kept:
 class Workshop:
     """Everything that outlives an attempt: the database, Redis, and each vendor account's wire with its connections."""
 
-    def __init__(self, settings: Settings, *, now: Callable[[], datetime] = utcnow) -> None:
+    def __init__(
+        self, settings: Settings, *, now: Callable[[], datetime] = utcnow, children: int = USUAL_CHILDREN
+    ) -> None:
         self.settings = settings
         self.now = now
         self.database: Database = open_database(settings.database_url, patience=DATABASE_PATIENCE)
         self.ring = Bell(settings.redis_url)
-        # Its children claim under its name: they have it for a parent.
-        self.worker = f"{socket.gethostname()}:{os.getppid()}"
+        # Its children claim under one name: they have it for a parent.
+        self.worker = Worker(f"{socket.gethostname()}:{os.getppid()}", children)
         self._wires: dict[tuple[str, str, str], _Kept] = {}
 
     @cached_property

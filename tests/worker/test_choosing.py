@@ -6,6 +6,7 @@ import pytest
 
 import celeryconfig
 from worker import choosing, claims, routes
+from worker.choosing import Worker
 from worker.database import Database
 from worker.jobs import Kind, Wanted
 from worker.routes import Route
@@ -13,13 +14,19 @@ from worker.verdicts import Done, Wait
 
 from .ledger import at, claim, for_invoice, for_lead, must_claim, record
 
-MOST = choosing.MOST_OF_ONE
+MOST = choosing.USUAL.most_of_one
 
 
 def chosen(
-    database: Database, rung: int, kind: Kind = Kind.CREATE_INVOICE, *, seconds: float = 0, worker: str = ""
+    database: Database,
+    rung: int,
+    kind: Kind = Kind.CREATE_INVOICE,
+    *,
+    seconds: float = 0,
+    worker: str = "",
+    children: int = choosing.USUAL_CHILDREN,
 ) -> int | None:
-    ring = choosing.choose(database, kind, rung, now=at(seconds), worker=worker)
+    ring = choosing.choose(database, kind, rung, now=at(seconds), worker=Worker(worker, children))
     return ring.job_id if ring else None
 
 
@@ -91,12 +98,21 @@ def paid(connection: str = "acme") -> Wanted:
 def test_what_can_wait_leaves_children_to_new_deals(database: Database):
     set_up(database, "acme")
     *files, new, status = record(database, *pdfs(5), paid(), for_lead(7))
-    for job_id in files[: choosing.MOST_LATER]:
+    for job_id in files[: choosing.USUAL.most_later]:
         must_claim(database, job_id)
     assert chosen(database, files[-1], Kind.ATTACH_INVOICE) is None
     assert chosen(database, status, Kind.SYNC_STATUS) is None
     assert chosen(database, new) == new
     assert chosen(database, status, Kind.SYNC_STATUS, worker="another") == status
+
+
+@pytest.mark.parametrize(("of", "may"), [(1, 1), (2, 1), (3, 1), (4, 2), (12, 6)])
+def test_half_of_a_workers_children_may_be_at_what_can_wait(database: Database, of: int, may: int):
+    files = record(database, *pdfs(may + 1))
+    for job_id in files[:may]:
+        assert chosen(database, job_id, Kind.ATTACH_INVOICE, children=of) == job_id
+        must_claim(database, job_id)
+    assert chosen(database, files[-1], Kind.ATTACH_INVOICE, children=of) is None
 
 
 @pytest.mark.parametrize("held", [(2, 0), (1, 1), (0, 2)])
@@ -114,8 +130,8 @@ def test_a_burst_and_what_can_wait_leave_a_child_to_another_connections_new_deal
                 must_claim(database, free)
     (single,) = record(database, for_lead(2000, connection="beta"))
     with database.reading() as session:
-        hands = choosing.Hands.of(session, "")
-    assert len(hands.here) == choosing.MOST_TOGETHER < celeryconfig.worker_concurrency
+        hands = choosing.Hands.of(session, choosing.USUAL)
+    assert len(hands.here) == choosing.USUAL.most_together < celeryconfig.worker_concurrency
     assert chosen(database, single, seconds=3) == single
 
 
