@@ -30,7 +30,7 @@ When = Literal["before", "after"]
 AT_ONCE = 6
 # A call to Xero that dies keeps one of the five places there for some seconds, and the next attempt needs one too.
 XERO_AT_ONCE = 3
-CONCURRENCY = {"CELERY_WORKER_CONCURRENCY": str(AT_ONCE + 2), "WEB_CONCURRENCY": "1"}
+CONCURRENCY = {"CELERY_WORKER_CONCURRENCY": str(2 * AT_ONCE + 2), "WEB_CONCURRENCY": "1"}
 
 WHOLE = 60.0
 
