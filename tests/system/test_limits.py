@@ -84,5 +84,5 @@ def test_four_workers_at_a_burst_never_exceed_the_limits(children: Children, gro
         pytest.skip(f"this machine is too busy: a program waited for {worst[0]:.2f} s")
     assert refused == []
     assert most["kommo", "drive"] > 3
-    assert DEALS == FEW or most["xero",] > 50
+    assert DEALS == FEW or most["xero",] > 45  # PDFs leave a fifth of the sixty to what is new
     assert all(most[hosts] <= rate for hosts, (rate, _) in RATES.items())
